@@ -1,0 +1,222 @@
+//go:build linux
+
+package ring
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// user_data is a Token with its Op in the upper byte. The driver's own
+// operations have OpNone there and one of these below.
+const (
+	userDataOp = 56
+	tokenMask  = 1<<userDataOp - 1
+
+	userDataWake   = 1
+	userDataCancel = 2
+)
+
+// scarce is how long Wait waits before it tries again what the kernel had no
+// memory for.
+const scarce = 10 * time.Millisecond
+
+// Uring is the Driver over one io_uring.
+type Uring struct {
+	ring    *ioRing
+	buffers *bufferRing
+	waker   *waker
+	tier    Tier
+
+	backlog  []sqe // what a full SQ had no place for, in order
+	inFlight int   // operations whose last completion has not been taken
+	failed   error // what Next came upon; Wait reports it
+
+	submitted, completed uint64
+}
+
+var _ Driver = (*Uring)(nil)
+
+// Open sets up an io_uring of the highest tier that works here, cfg.MaxTier at
+// most. The calling goroutine must be locked to its thread (runtime.LockOSThread)
+// until Destroy has returned, and is the one to use the driver.
+//
+// The error is a *RefusedError if io_uring cannot be had here at all, so that
+// another driver is called for. Any other error is about cfg, or about the
+// moment (ENOMEM, EMFILE, ENFILE).
+func Open(cfg Config) (*Uring, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	features, err := Probe(cfg.MaxTier)
+	if err != nil {
+		return nil, err
+	}
+	u, failed := open(cfg, features.Tier)
+	if failed != nil {
+		return nil, explain(failed)
+	}
+	return u, nil
+}
+
+// open sets up an io_uring of the given tier. cfg is complete.
+func open(cfg Config, tier Tier) (u *Uring, failed *stepError) {
+	u = &Uring{tier: tier}
+	var err error
+	defer func() {
+		if err != nil {
+			u.free()
+			u, failed = nil, err.(*stepError)
+		}
+	}()
+	if u.buffers, err = newBufferRing(cfg.Buffers, cfg.BufferSize); err != nil {
+		return
+	}
+	if u.waker, err = newWaker(); err != nil {
+		return
+	}
+	if u.ring, err = newRing(cfg.Entries, cfg.CQEntries, tier, u.buffers, ops); err != nil {
+		return
+	}
+	u.buffers.grow()
+	u.watchWaker()
+	return
+}
+
+// Features says what the ring of this driver is and does.
+func (u *Uring) Features() Features {
+	return Features{
+		Tier:             u.tier,
+		SetupFlags:       u.ring.flags,
+		FeatureBits:      u.ring.features,
+		MultishotAccept:  true,
+		MultishotReceive: u.tier >= Tier60,
+		BufferRings:      true,
+		Restricted:       u.ring.restricted,
+		RegisteredRing:   u.ring.registered,
+	}
+}
+
+// Accept implements Driver. The listening socket is put into blocking mode:
+// with O_NONBLOCK an accept without connections would fail instead of waiting.
+func (u *Uring) Accept(fd int, t Token) {
+	_ = unix.SetNonblock(fd, false) // a bad fd is the accept's own error
+	u.next().prepareAccept(fd, userData(t, OpAccept))
+}
+
+// Receive implements Driver.
+func (u *Uring) Receive(fd int, t Token) {
+	if u.tier >= Tier60 {
+		u.next().prepareReceiveMultishot(fd, userData(t, OpReceive))
+	} else {
+		u.next().prepareReceive(fd, uint32(u.buffers.size), userData(t, OpReceive))
+	}
+}
+
+// Send implements Driver.
+func (u *Uring) Send(fd int, t Token, p []byte) {
+	u.next().prepareSend(fd, p, userData(t, OpSend))
+}
+
+// Cancel implements Driver. It goes by the operation's user_data; fd is for
+// other drivers.
+func (u *Uring) Cancel(_ int, t Token, op Op) {
+	u.next().prepareCancel(userData(t, op), userDataCancel)
+}
+
+// Close implements Driver.
+func (u *Uring) Close(fd int) {
+	u.ring.enters++
+	_ = unix.Close(fd) // the file is gone whatever it says (close(2))
+}
+
+// Detach implements Driver.
+func (u *Uring) Detach(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fmt.Errorf("ring: detach of socket %d: %w", fd, err)
+	}
+	return nil
+}
+
+// Release implements Driver. The kernel learns of it with the next Wait.
+func (u *Uring) Release(id BufferID) { u.buffers.release(id) }
+
+// Wake implements Driver. Called after Destroy it does nothing.
+func (u *Uring) Wake() { u.waker.wake() }
+
+// Stats implements Driver.
+func (u *Uring) Stats() Stats {
+	return Stats{
+		Enters:       u.ring.enters,
+		Submitted:    u.submitted,
+		Completed:    u.completed,
+		Buffers:      u.buffers.provided,
+		BuffersInUse: u.buffers.inUse,
+	}
+}
+
+func userData(t Token, op Op) uint64 { return uint64(t)&tokenMask | uint64(op)<<userDataOp }
+
+func (u *Uring) watchWaker() { u.next().preparePollMultishot(u.waker.fd, userDataWake) }
+
+// Next implements Driver.
+func (u *Uring) Next(ev *Event) bool {
+	var c cqe
+	for u.ring.cq.take(&c) {
+		if c.flags&cqeMore == 0 {
+			u.inFlight--
+		}
+		op := Op(c.userData >> userDataOp)
+		if op == OpNone {
+			u.internal(&c)
+			continue
+		}
+		u.completed++
+		*ev = Event{Token: Token(c.userData & tokenMask), Op: op, More: c.flags&cqeMore != 0}
+		if c.res < 0 {
+			ev.Err = syscall.Errno(-c.res)
+		} else {
+			ev.N = int(c.res)
+		}
+		if op == OpReceive {
+			u.received(&c, ev)
+		}
+		return true
+	}
+	return false
+}
+
+// received completes the event of a receive.
+func (u *Uring) received(c *cqe, ev *Event) {
+	if c.flags&cqeBuffer != 0 {
+		id := uint16(c.flags >> cqeBufferShift)
+		if c.res > 0 {
+			ev.Data, ev.Buffer = u.buffers.taken(id, int(c.res))
+		} else {
+			u.buffers.put(id) // taken, and nothing is in it
+		}
+	}
+	switch ev.Err {
+	case unix.ENOBUFS:
+		ev.Err = u.buffers.ranOut()
+	case unix.EINTR:
+		ev.Err = unix.EAGAIN
+	}
+}
+
+// internal takes the completion of an operation of the driver's own.
+func (u *Uring) internal(c *cqe) {
+	if c.userData != userDataWake || c.flags&cqeMore != 0 {
+		return // whatever a cancel says, its target's own completion counts
+	}
+	// An overflow of the CQ ends a multishot poll like any other.
+	if c.res < 0 && c.res != -int32(unix.ECANCELED) {
+		u.failed = fmt.Errorf("ring: poll of the eventfd: %w", syscall.Errno(-c.res))
+		return
+	}
+	u.watchWaker()
+}
