@@ -1,0 +1,274 @@
+//go:build linux
+
+package conn
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ringcore/ringcore/ring"
+)
+
+// Loop serves connections on one goroutine, locked to its thread, which owns
+// everything in here but the inbox and the counters.
+type Loop struct {
+	engine  *Engine
+	opts    *Options
+	index   int
+	driver  ring.Driver
+	handler Handler
+	turnEnd TurnEnder // handler, if it wants that
+	now     int64     // the clock at the start of the turn
+
+	shutdown func(fd, how int) error // shutdown(2)
+
+	slots        slots
+	timers       timerQueues
+	small, large arena
+	inputs       inputPool
+
+	dirty                *Conn // with output to be flushed
+	starved, starvedLast *Conn // without a receive buffer
+	hungry, spareHungry  []Ref // waiting for room to write
+	joined               []*Conn
+
+	inbox    inbox
+	conns    atomic.Int64 // open connections and those on their way here
+	draining bool
+	cut      bool // connections are not wanted any more
+	ended    atomic.Bool
+	late     sync.Mutex // for tasks that come after the end
+}
+
+// Index returns the loop's number, 0 to Options.Loops-1. It may be called
+// from any goroutine.
+func (l *Loop) Index() int { return l.index }
+
+// Now returns the loop's clock, in nanoseconds since some fixed moment: the
+// time when the present turn began.
+func (l *Loop) Now() int64 { return l.now }
+
+// Conns returns the number of open connections. It may be called from any
+// goroutine.
+func (l *Loop) Conns() int { return int(l.conns.Load()) }
+
+// Draining reports whether the engine is shutting down.
+func (l *Loop) Draining() bool { return l.draining }
+
+// Each calls f for every open connection. f may close it.
+func (l *Loop) Each(f func(*Conn)) {
+	l.forAll(func(c *Conn) {
+		if c.state == stateOpen {
+			f(c)
+		}
+	})
+}
+
+// main is the loop's goroutine. It reports on ready whether it could start.
+func (l *Loop) main(ready chan<- error) {
+	runtime.LockOSThread() // a ring takes system calls from one thread only
+	defer runtime.UnlockOSThread()
+	d, err := l.engine.choice.open(l.engine.driverConfig())
+	if err != nil {
+		l.ended.Store(true)
+		ready <- err
+		l.engine.loopEnded(nil)
+		return
+	}
+	l.driver = d
+	l.shutdown = unix.Shutdown
+	if s, ok := d.(interface{ Shutdown(fd, how int) error }); ok {
+		l.shutdown = s.Shutdown // a simulated kernel has sockets of its own
+	}
+	l.now = l.opts.Clock()
+	l.handler = l.opts.Handler(l)
+	l.turnEnd, _ = l.handler.(TurnEnder)
+	ready <- nil
+	err = l.run()
+	l.finish(err)
+}
+
+func (l *Loop) run() error {
+	for !l.draining || l.slots.open > 0 {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn takes all completions, runs them, submits what came of it, and waits.
+func (l *Loop) turn() error {
+	var ev ring.Event
+	for l.driver.Next(&ev) {
+		l.complete(&ev)
+	}
+	l.expire()
+	l.runTasks()
+	if l.turnEnd != nil {
+		l.turnEnd.TurnEnd()
+		l.runTasks() // handlers may have finished meanwhile
+	}
+	l.feed()
+	l.feedHungry()
+	for l.dirty != nil || len(l.joined) > 0 { // the one may lead to the other
+		l.flush()
+		l.reap()
+	}
+	if l.draining && l.slots.open == 0 {
+		return nil
+	}
+	return l.wait()
+}
+
+// wait submits and sleeps until there is something to do.
+func (l *Loop) wait() error {
+	timeout := l.timeout()
+	// From here on a Post wakes the loop. Look once more at what was posted
+	// before the flag could be seen.
+	l.inbox.sleeping.Store(true)
+	if l.inbox.head.Load() != nil {
+		timeout = 0
+	}
+	err := l.driver.Wait(timeout)
+	l.inbox.sleeping.Store(false)
+	l.now = l.opts.Clock()
+	return err
+}
+
+// hungryRetry is how long a loop whose send memory is used up, by the system
+// and not by its own connections, waits before it tries again.
+const hungryRetry = 10 * time.Millisecond
+
+// timeout returns how long the loop may sleep: there is no tick.
+func (l *Loop) timeout() time.Duration {
+	at := l.timers.next()
+	if l.index == 0 {
+		if r := l.engine.acceptor.retryAt; r != 0 && (at == 0 || r < at) {
+			at = r
+		}
+	}
+	if len(l.hungry) > 0 {
+		if r := l.now + int64(hungryRetry); at == 0 || r < at {
+			at = r
+		}
+	}
+	if at == 0 {
+		return -1
+	}
+	return time.Duration(max(at-l.opts.Clock(), 0))
+}
+
+func (l *Loop) complete(ev *ring.Event) {
+	if ev.Op == ring.OpAccept {
+		l.engine.acceptor.onAccept(ev)
+		return
+	}
+	c := l.slots.lookup(ev.Token)
+	switch {
+	case c == nil: // its connection is gone and the slot has another tenant
+	case ev.Op == ring.OpReceive && c.receiving:
+		l.onReceive(c, ev)
+	case ev.Op == ring.OpSend && c.sending:
+		l.onSend(c, ev)
+	}
+	if ev.Buffer != ring.NoBuffer {
+		l.driver.Release(ev.Buffer)
+	}
+}
+
+func (l *Loop) expire() {
+	for e := l.timers.expired(l.now); e != nil; e = l.timers.expired(l.now) {
+		switch c := e.conn; c.state {
+		case stateOpen:
+			l.handler.TimedOut(c, e.which)
+		case stateLingering:
+			c.finish(ErrLinger)
+		case stateClosing:
+			c.finish(fmt.Errorf("send: %w", syscall.ETIMEDOUT))
+		}
+	}
+	if l.index == 0 {
+		if a := &l.engine.acceptor; a.retryAt != 0 && a.retryAt <= l.now {
+			a.retry()
+		}
+	}
+}
+
+// adopt makes the socket fd a connection of this loop; it has been counted.
+func (l *Loop) adopt(fd int) {
+	if l.ended.Load() {
+		_ = unix.Close(fd)
+		l.conns.Add(-1)
+		return
+	}
+	if l.cut {
+		l.driver.Close(fd)
+		l.conns.Add(-1)
+		return
+	}
+	c := l.slots.take(l)
+	c.fd, c.state = int32(fd), stateOpen
+	l.handler.Opened(c)
+	c.arm()
+}
+
+// drain begins the end: the handler closes what is idle, the rest follows.
+func (l *Loop) drain() {
+	l.draining = true
+	if l.ended.Load() {
+		return // by an error: nobody is left to be told
+	}
+	if d, ok := l.handler.(Drainer); ok {
+		d.Drain()
+		return
+	}
+	l.Each((*Conn).Close)
+}
+
+// abort cuts all connections off, and those that are still on their way here.
+func (l *Loop) abort() {
+	l.cut = true
+	l.forAll(func(c *Conn) { c.finish(ErrShutdown) })
+}
+
+// finish gives everything back. After an error of the driver connections may
+// still be open: their handlers hear of it, their sockets are closed.
+func (l *Loop) finish(err error) {
+	l.forAll(func(c *Conn) { c.finish(err) })
+	derr := l.driver.Destroy() // no operation is in flight any more
+	l.forAll(func(c *Conn) {
+		if c.fd >= 0 {
+			_ = unix.Close(int(c.fd))
+		}
+		l.bury(c)
+	})
+	if l.index == 0 {
+		l.engine.acceptor.end()
+	}
+	l.small.close()
+	l.large.close()
+	l.ended.Store(true)
+	l.runLate()
+	if err == nil {
+		err = derr
+	}
+	l.engine.loopEnded(err)
+}
+
+// forAll calls f for every slot in use.
+func (l *Loop) forAll(f func(*Conn)) {
+	for _, chunk := range l.slots.chunks {
+		for i := range chunk {
+			if c := &chunk[i]; c.state != stateFree {
+				f(c)
+			}
+		}
+	}
+}

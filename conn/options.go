@@ -1,0 +1,102 @@
+//go:build linux
+
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ringcore/ringcore/ring"
+)
+
+// Options configures an Engine. The zero value of a field means its default.
+type Options struct {
+	// Driver says which driver to use; default Auto.
+	Driver DriverKind
+	// MaxTier is the highest io_uring tier that may be used; default TierBest.
+	MaxTier Tier
+	// Loops is the number of event loops, 1 to 1024; default 1.
+	Loops int
+	// Handler makes the protocol's handler for a loop. It is called once
+	// for each loop, on the loop's goroutine, before its first turn.
+	// Required.
+	Handler func(*Loop) Handler
+
+	// ReadLimit is how many unconsumed bytes a connection may hold before
+	// receiving pauses: 1 B to 1 GiB; default 64 KiB. A message that
+	// Handler.Data wants to see whole must fit.
+	ReadLimit int
+	// HighWater is how many bytes may wait for sending on one connection
+	// before Write takes no more and receiving pauses; default 128 KiB.
+	HighWater int
+	// LowWater is the amount below which writing and receiving go on: less
+	// than HighWater; default HighWater/4.
+	LowWater int
+	// MaxQueued bounds the memory of one loop for bytes waiting to be sent;
+	// default 512 MiB. When it is used up, Write takes nothing until other
+	// connections have sent theirs.
+	MaxQueued int
+	// Linger is how long a closed connection goes on reading, and throwing
+	// away, so that its peer gets to see the last answer before a reset;
+	// default 2 s.
+	Linger time.Duration
+
+	// Entries, CQEntries, Buffers and BufferSize size each loop's driver;
+	// see ring.Config.
+	Entries, CQEntries, Buffers, BufferSize int
+
+	// OnWarning is told of shortages that pass (ErrAcceptPaused), at most once
+	// a minute, on a loop's goroutine; default: nobody is.
+	OnWarning func(error)
+
+	// OpenDriver replaces the real drivers; for tests.
+	OpenDriver func(ring.Config) (ring.Driver, error)
+	// Clock replaces the monotonic clock (nanoseconds); for tests.
+	Clock func() int64
+}
+
+func (o *Options) setDefaults() error {
+	if o.Handler == nil {
+		return errors.New("conn: Options.Handler is required")
+	}
+	set := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&o.Loops, 1)
+	set(&o.ReadLimit, 64<<10)
+	set(&o.HighWater, 128<<10)
+	set(&o.LowWater, o.HighWater/4)
+	set(&o.MaxQueued, 512<<20)
+	if o.Linger == 0 {
+		o.Linger = 2 * time.Second
+	}
+	if o.Clock == nil {
+		o.Clock = monotonic
+	}
+	for _, c := range []struct {
+		name        string
+		v, min, max int
+	}{
+		{"Loops", o.Loops, 1, 1024},
+		{"ReadLimit", o.ReadLimit, 1, 1 << 30},
+		{"HighWater", o.HighWater, 1, 1 << 30},
+		{"LowWater", o.LowWater, 0, o.HighWater - 1},
+		{"MaxQueued", o.MaxQueued, slabSize, 1 << 40},
+	} {
+		if c.v < c.min || c.v > c.max {
+			return fmt.Errorf("conn: Options.%s is %d, want %d to %d", c.name, c.v, c.min, c.max)
+		}
+	}
+	if o.Linger < 0 {
+		return fmt.Errorf("conn: Options.Linger is %v, want it positive", o.Linger)
+	}
+	return nil
+}
+
+var started = time.Now()
+
+// monotonic is the loop's clock: nanoseconds that never run backwards.
+func monotonic() int64 { return int64(time.Since(started)) + 1 }

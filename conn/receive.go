@@ -1,0 +1,223 @@
+//go:build linux
+
+package conn
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/ringcore/ringcore/ring"
+)
+
+// PauseReceive stops receiving: the peer will be slowed down once the kernel's
+// buffer is full. What has arrived already still comes to Handler.Data. While
+// paused, the peer's EOF or reset is not noticed.
+func (c *Conn) PauseReceive() { c.pause(pausedByUser) }
+
+// ResumeReceive ends PauseReceive.
+func (c *Conn) ResumeReceive() { c.unpause(pausedByUser) }
+
+// Redeliver offers the unconsumed input to Handler.Data again, for a handler
+// that had to leave it until now. Called within Data it takes effect when Data
+// returns.
+func (c *Conn) Redeliver() {
+	if c.inData {
+		c.again = true
+		return
+	}
+	c.deliver(nil)
+}
+
+// Unconsumed returns how many received bytes wait to be consumed.
+func (c *Conn) Unconsumed() int { return len(c.in) }
+
+func (c *Conn) pause(reason uint8) {
+	if c.state != stateOpen {
+		return // a closing connection has to notice its peer's EOF
+	}
+	c.paused |= reason
+	if c.receiving && !c.cancelling {
+		c.cancelling = true
+		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpReceive)
+	}
+}
+
+func (c *Conn) unpause(reason uint8) {
+	if c.paused &^= reason; c.paused == 0 {
+		c.arm()
+	}
+}
+
+// arm starts a receive if one is wanted and none is armed.
+func (c *Conn) arm() {
+	if c.receiving || c.paused != 0 || c.eof || c.starving || c.state == stateFree || c.state == stateJoining {
+		return
+	}
+	c.receiving, c.cancelling = true, false
+	c.loop.driver.Receive(int(c.fd), c.token())
+}
+
+// onReceive handles a completion of a receive.
+func (l *Loop) onReceive(c *Conn, ev *ring.Event) {
+	if !ev.More {
+		c.receiving, c.cancelling = false, false
+	}
+	switch {
+	case ev.Err == 0 && ev.N > 0:
+		c.received(ev.Data)
+	case ev.Err == 0:
+		c.eof = true
+		c.tellEOF()
+	case ev.Err == syscall.ENOBUFS:
+		// Flow control, not an error. Re-armed at the end of the turn, when
+		// the buffers have gone back.
+		l.starve(c)
+	case ev.Err == syscall.EAGAIN, ev.Err == syscall.EINTR, ev.Err == syscall.ECANCELED:
+	default:
+		c.fail(fmt.Errorf("receive: %w", ev.Err))
+	}
+	if !ev.More {
+		c.arm()
+		c.join()
+		c.tryDetach()
+	}
+}
+
+func (c *Conn) received(p []byte) {
+	switch c.state {
+	case stateOpen:
+		c.deliver(p)
+	case stateLingering, stateClosing:
+		// Nobody reads this any more; it is taken from the kernel so that
+		// closing does not become a reset, but not without bound.
+		if c.lingered += len(p); c.lingered > maxLingered {
+			c.Abort(ErrLinger)
+		}
+	}
+}
+
+// deliver offers the unconsumed input, and p after it, to the handler.
+func (c *Conn) deliver(p []byte) {
+	l := c.loop
+	for c.state == stateOpen && c.detach == nil {
+		buf := p
+		if c.in != nil {
+			if len(p) > 0 {
+				c.appendInput(p)
+				p = nil
+			}
+			buf = c.in
+		}
+		if len(buf) == 0 {
+			break
+		}
+		c.inData, c.again = true, false
+		n := l.handler.Data(c, buf)
+		c.inData = false
+		if uint(n) > uint(len(buf)) {
+			panic(fmt.Sprintf("conn: Handler.Data consumed %d of %d bytes", n, len(buf)))
+		}
+		if c.state != stateOpen {
+			break // closed within Data: whatever n says, nobody wants the rest
+		}
+		if c.in != nil {
+			c.consume(n)
+		} else if p = p[n:]; len(p) > 0 {
+			c.appendInput(p)
+		}
+		p = nil
+		if !c.again {
+			break
+		}
+	}
+	if len(p) > 0 && c.detach != nil {
+		c.appendInput(p) // it goes with the connection
+	}
+	if c.state != stateOpen {
+		c.dropInput()
+		return
+	}
+	if len(c.in) >= l.opts.ReadLimit {
+		c.pause(pausedByInput)
+	} else if c.paused&pausedByInput != 0 {
+		c.unpause(pausedByInput)
+	}
+	c.tellEOF()
+}
+
+// tellEOF tells the handler of the peer's EOF, once.
+func (c *Conn) tellEOF() {
+	if !c.eof || c.eofTold {
+		return
+	}
+	switch c.state {
+	case stateOpen:
+		if c.detach == nil {
+			c.eofTold = true
+			c.loop.handler.EOF(c)
+		}
+	case stateLingering:
+		c.finish(nil)
+	}
+}
+
+func (c *Conn) appendInput(p []byte) {
+	need := len(c.in) + len(p)
+	if need > cap(c.in) {
+		b := c.loop.inputs.get(need)
+		b = append(b, c.in...)
+		if c.in != nil {
+			c.loop.inputs.put(c.in)
+		}
+		c.in = b
+	}
+	c.in = append(c.in, p...)
+}
+
+func (c *Conn) consume(n int) {
+	if n == len(c.in) {
+		c.dropInput()
+		return
+	}
+	if n > 0 {
+		c.in = c.in[:copy(c.in, c.in[n:])]
+	}
+}
+
+// dropInput gives the input's memory back. While Handler.Data has it, deliver
+// does so afterwards.
+func (c *Conn) dropInput() {
+	if c.in != nil && !c.inData {
+		c.loop.inputs.put(c.in)
+		c.in = nil
+	}
+}
+
+// starve queues c until receive buffers have come back.
+func (l *Loop) starve(c *Conn) {
+	if c.starving {
+		return
+	}
+	c.starving = true
+	c.nextStarved = nil
+	if l.starvedLast != nil {
+		l.starvedLast.nextStarved = c
+	} else {
+		l.starved = c
+	}
+	l.starvedLast = c
+}
+
+// feed re-arms the starving. It runs at the end of a turn: the turn's buffers
+// are back by then, so this neither loses a connection nor spins.
+func (l *Loop) feed() {
+	c := l.starved
+	l.starved, l.starvedLast = nil, nil
+	for c != nil {
+		next := c.nextStarved
+		c.nextStarved, c.starving = nil, false
+		c.arm()
+		c.tryDetach()
+		c = next
+	}
+}
