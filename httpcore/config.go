@@ -1,0 +1,75 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// tuning is what tests set beyond the public options.
+type tuning struct {
+	conn func(*conn.Options)
+}
+
+// defaultHeadLimit is the largest request head when ReadBufferSize is not set.
+// fasthttp's 4096 refuses request lines of 8000 octets, which RFC 9112
+// section 3 asks every server to take, and what browsers with cookies send.
+// Here an idle connection does not pay for it.
+const defaultHeadLimit = 16 << 10
+
+// config is fasthttp.Server's configuration, digested.
+type config struct {
+	fs     *fasthttp.Server
+	logger fasthttp.Logger
+
+	handler     fasthttp.RequestHandler
+	dispatch    Dispatch
+	headLimit   int
+	bodyLimit   int
+	concurrency int
+
+	headerTimeout time.Duration // the head, from its first byte
+	readTimeout   time.Duration // the body, from the end of the head
+	idleTimeout   time.Duration // between requests
+	writeTimeout  time.Duration // a response
+
+	maxRequestsPerConn uint64
+	disableKeepalive   bool
+	name               string // of the Server field; "" for none
+}
+
+func newConfig(s *Server) config {
+	fs := s.fs
+	c := config{
+		fs: fs, logger: s.logger(), handler: fs.Handler, dispatch: s.opts.dispatch,
+		headLimit: fs.ReadBufferSize, bodyLimit: fs.MaxRequestBodySize, concurrency: fs.Concurrency,
+		headerTimeout: s.opts.headerTimeout, readTimeout: fs.ReadTimeout,
+		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
+		maxRequestsPerConn: uint64(max(fs.MaxRequestsPerConn, 0)),
+		disableKeepalive:   fs.DisableKeepalive,
+		name:               fs.Name,
+	}
+	if c.headLimit <= 0 {
+		c.headLimit = defaultHeadLimit
+	}
+	if c.bodyLimit <= 0 {
+		c.bodyLimit = fasthttp.DefaultMaxRequestBodySize
+	}
+	if c.concurrency <= 0 {
+		c.concurrency = fasthttp.DefaultConcurrency
+	}
+	if c.idleTimeout == 0 {
+		c.idleTimeout = fs.ReadTimeout
+	}
+	if c.readTimeout > 0 && (c.headerTimeout <= 0 || c.readTimeout < c.headerTimeout) {
+		c.headerTimeout = c.readTimeout
+	}
+	if c.name == "" && !fs.NoDefaultServerHeader {
+		c.name = "fasthttp"
+	}
+	return c
+}

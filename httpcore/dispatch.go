@@ -1,0 +1,125 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// run calls the handler and leaves the response in x: on the loop with Inline
+// dispatch, on a worker with Pooled.
+func (x *exchange) run() {
+	x.call()
+	switch {
+	case x.panicked:
+		x.serverError()
+	case x.ctx.LastTimeoutErrorResponse() != nil:
+		x.abandoned = true
+		return // from here on ctx belongs to whoever runs on
+	case x.p.pool != nil && x.ctx.Response.IsBodyStream():
+		x.readShortStream()
+	}
+	x.hijack = *inside.hijackHandler.of(unsafe.Pointer(&x.ctx))
+}
+
+// call runs the handler of the user, or of the error, and survives a panic.
+func (x *exchange) call() {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		x.panicked = true // or runtime.Goexit, which recover does not see
+		if r := recover(); r != nil {
+			x.p.cfg.logger.Printf("httpcore: panic in the handler of %s %s: %v\n%s",
+				x.ctx.Method(), x.ctx.RequestURI(), r, debug.Stack())
+		}
+	}()
+	if x.err != nil {
+		x.handleError()
+	} else {
+		x.p.cfg.handler(&x.ctx)
+	}
+	returned = true
+}
+
+// handleError answers a request that could not be handled.
+func (x *exchange) handleError() {
+	if h := x.p.cfg.fs.ErrorHandler; h != nil {
+		h(&x.ctx, x.err)
+	} else {
+		status := refusalStatus(x.err)
+		if x.err == fasthttp.ErrBodyTooLarge {
+			status = fasthttp.StatusRequestEntityTooLarge
+		}
+		x.ctx.Error(fasthttp.StatusMessage(status), status)
+	}
+}
+
+// serverError makes the response of a handler that panicked.
+func (x *exchange) serverError() {
+	x.ctx.Response.Reset()
+	x.ctx.Error(fasthttp.StatusMessage(fasthttp.StatusInternalServerError), fasthttp.StatusInternalServerError)
+	x.last = true
+}
+
+// maxShortStream is the size up to which a body stream of known length is read
+// at once by the worker that ran the handler: a small file then costs no
+// goroutine and no wake-up.
+const maxShortStream = 64 << 10
+
+func (x *exchange) readShortStream() {
+	resp := &x.ctx.Response
+	n := resp.Header.ContentLength()
+	if n < 0 || n > maxShortStream || resp.ImmediateHeaderFlush || x.isHead() {
+		return
+	}
+	if cap(x.read) < n {
+		x.read = make([]byte, n, maxShortStream)
+	}
+	x.read = x.read[:n]
+	if err := readWhole(resp, x.read); err != nil {
+		x.p.cfg.logger.Printf("httpcore: body stream of %s %s: %v", x.ctx.Method(), x.ctx.RequestURI(), err)
+		x.serverError()
+		return
+	}
+	resp.SetBodyRaw(x.read)
+}
+
+// readWhole fills p from resp's body stream and closes that; a panic of the
+// stream is an error.
+func readWhole(resp *fasthttp.Response, p []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	_, err = io.ReadFull(resp.BodyStream(), p)
+	if cerr := resp.CloseBodyStream(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (x *exchange) isHead() bool { return x.ctx.Request.Header.IsHead() }
+
+// finished takes x back: it runs on the loop.
+func (x *exchange) finished(*conn.Loop) {
+	c := x.ref.Conn()
+	if c == nil || x.state == exchangeOrphan {
+		x.p.release(x)
+		return
+	}
+	if x.state == exchangeStreaming {
+		x.streamed = true
+	}
+	x.state = exchangeDone
+	c.State.(*session).proceed()
+}

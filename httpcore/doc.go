@@ -1,0 +1,40 @@
+// Package httpcore serves HTTP/1.1 to fasthttp handlers from a completion
+// loop: io_uring where the kernel has it and allows it, epoll elsewhere, with
+// the same behaviour.
+//
+// An application built on fasthttp changes one line: where it called
+//
+//	server.ListenAndServe(addr)
+//
+// it calls
+//
+//	httpcore.New(server).ListenAndServe(addr)
+//
+// Requests are parsed by fasthttp's own parser and handled by the same
+// [fasthttp.RequestHandler]; the fields of [fasthttp.Server] are the
+// configuration. What differs is who waits: an idle connection costs a slot of
+// a few hundred bytes, no goroutine and no buffer.
+//
+// # Dispatch
+//
+// With [Pooled], the default, handlers run on goroutines and may block. With
+// [Inline] they run on the loop itself, which is cheaper still and right for
+// handlers that never wait: while one runs, the other connections of its loop
+// do not.
+//
+// # What is refused
+//
+// A request is checked on our side of the parser, so that no two readers of
+// one byte stream can disagree on where it ends (RFC 9112 section 11.2): a
+// line ends with CRLF, nothing else; no folded fields; field names are tokens;
+// Host follows the grammar of RFC 3986; either Content-Length or a single
+// "Transfer-Encoding: chunked", never both. A refusal is answered (400, 413,
+// 417, 431, 501, 505) and closes the connection.
+//
+// # Caveats
+//
+//   - A RequestCtx and everything it hands out is valid until the handler
+//     returns, as with fasthttp.
+//   - On systems other than Linux requests are served by fasthttp's own server,
+//     and Driver says "net": for development, not for production.
+package httpcore

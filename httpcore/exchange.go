@@ -1,0 +1,181 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"io"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// exchange is one request and its response. It exists from the end of the
+// request's head to the last byte of the response; a connection between
+// requests has none. Exchanges are reused within their loop.
+type exchange struct {
+	ctx    fasthttp.RequestCtx
+	shell  fasthttp.Server // what ctx takes for its server
+	done   chan struct{}   // ctx.Done()
+	closed bool            // done has been closed
+
+	p    *protocol
+	ref  conn.Ref
+	peer peer
+	next *exchange // in the loop's free list or in its session
+	task conn.Task // brings it back to the loop
+
+	state exchangeState
+	chain *exchange   // the pipelined request that the same worker handles next
+	gone  atomic.Bool // the connection is gone: not to be handled any more
+
+	body      body
+	last      bool // the connection closes after the response
+	final     bool // … unless it is hijacked: DisableKeepalive, MaxRequestsPerConn
+	http11    bool
+	panicked  bool
+	skipped   bool // not handled, as the connection closes before its turn
+	abandoned bool // after RequestCtx.TimeoutError another goroutine may still use ctx
+	err       error
+	rest      [2][]byte // of the response, not yet written
+	begun     bool      // the response's head is written
+	streamed  bool      // the goroutine that wrote the body stream has ended
+	hijack    fasthttp.HijackHandler
+	read      []byte // buffer for a short body stream
+}
+
+// exchangeState says who has an exchange. It belongs to the loop's goroutine.
+//
+//	        head and body parsed        dispatched          handler returned
+//	reading ───────────────────► waiting ───────► running ──────────────────► done ─► released
+//	                                                 │                         │ ▲
+//	                     connection gone             ▼        a body stream    ▼ │
+//	                                              orphan ◄──────────────── streaming
+type exchangeState uint8
+
+const (
+	exchangeReading   exchangeState = iota // its body is being received
+	exchangeWaiting                        // for its turn to be handled
+	exchangeRunning                        // its handler runs on another goroutine
+	exchangeDone                           // to be answered
+	exchangeStreaming                      // a goroutine writes its body stream
+	exchangeOrphan                         // as running or streaming, but nobody wants the answer
+)
+
+// newExchange prepares what stays the same for all requests of a loop.
+func newExchange(p *protocol) *exchange {
+	x := &exchange{p: p, done: make(chan struct{})}
+	x.peer.x = x
+	x.task.Run = x.finished
+	fs := p.cfg.fs
+	s := &x.shell
+	s.Logger, s.Concurrency, s.FormValueFunc = p.cfg.logger, fs.Concurrency, fs.FormValueFunc
+	s.ReduceMemoryUsage, s.LazyRequestTime = fs.ReduceMemoryUsage, fs.LazyRequestTime
+	s.ReadBufferSize, s.WriteBufferSize = fs.ReadBufferSize, fs.WriteBufferSize
+	shell := unsafe.Pointer(s)
+	inside.done.of(shell).Store(&x.done)
+	inside.concurrencyChOnce.of(shell).Do(func() {
+		*inside.concurrencyCh.of(shell) = p.timeoutSlots // TimeoutHandler's limit is the server's
+	})
+	x.ctx.Init2(&x.peer, p.cfg.logger, fs.ReduceMemoryUsage)
+	ctx := unsafe.Pointer(&x.ctx)
+	*inside.server.of(ctx) = s
+	if fs.FormValueFunc != nil {
+		*inside.formValueFunc.of(ctx) = fs.FormValueFunc
+	}
+	return x
+}
+
+// begin binds x to the next request of s.
+func (x *exchange) begin(s *session) {
+	x.ref = s.c.Ref()
+	x.peer.remote, x.peer.local = s.remote, s.local
+	ctx := unsafe.Pointer(&x.ctx)
+	*inside.connID.of(ctx) = s.id
+	*inside.connRequestNum.of(ctx) = s.requests
+	*inside.connTime.of(ctx) = time.Unix(0, s.opened)
+	*inside.time.of(ctx) = x.p.turnTime()
+	fs := x.p.cfg.fs
+	if fs.NoDefaultDate {
+		*inside.noDefaultDate.of(ctx) = true
+	}
+	if fs.NoDefaultContentType {
+		x.ctx.Response.Header.SetNoDefaultContentType(true)
+	}
+	if fs.DisableHeaderNamesNormalizing {
+		x.ctx.Request.Header.DisableNormalizing()
+		x.ctx.Response.Header.DisableNormalizing()
+	}
+}
+
+// largeBody is the body buffer that an exchange may keep between requests.
+const largeBody = 64 << 10
+
+// end makes x ready for another request.
+func (x *exchange) end() {
+	x.closeUserValues()
+	x.ctx.Request.ReleaseBody(largeBody)
+	x.ctx.Response.ReleaseBody(largeBody)
+	x.ctx.Request.Reset()
+	x.ctx.Response.Reset()
+	ctx := unsafe.Pointer(&x.ctx)
+	*inside.remoteAddr.of(ctx) = nil
+	*inside.hijackHandler.of(ctx) = nil
+	*inside.hijackNoResponse.of(ctx) = false
+	if x.closed {
+		x.done, x.closed = make(chan struct{}), false
+		inside.done.of(unsafe.Pointer(&x.shell)).Store(&x.done)
+	}
+	x.body.reset()
+	x.state, x.chain = exchangeReading, nil
+	x.gone.Store(false)
+	x.last, x.final, x.http11, x.panicked, x.skipped, x.streamed = false, false, false, false, false, false
+	x.begun, x.err, x.hijack = false, nil, nil
+	x.peer.reset()
+	x.rest = [2][]byte{}
+	if cap(x.read) > largeBody {
+		x.read = nil
+	}
+}
+
+// cancel closes ctx.Done(): the client is gone or the server shuts down.
+func (x *exchange) cancel() {
+	if !x.closed {
+		x.closed = true
+		close(x.done)
+	}
+}
+
+// closeUserValues closes what fasthttp's Reset would close: on a goroutine of
+// its own, since Close is the user's code and may block or panic.
+func (x *exchange) closeUserValues() {
+	var closers []io.Closer
+	x.ctx.VisitUserValuesAll(func(_, v any) {
+		if c, ok := v.(io.Closer); ok {
+			closers = append(closers, c)
+		}
+	})
+	if len(closers) == 0 {
+		return
+	}
+	x.ctx.VisitUserValuesAll(func(k, v any) {
+		if _, ok := v.(io.Closer); ok {
+			x.ctx.SetUserValue(k, nil)
+		}
+	})
+	logger := x.p.cfg.logger
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				logger.Printf("httpcore: panic in the Close of a user value: %v\n%s", r, debug.Stack())
+			}
+		}()
+		for _, c := range closers {
+			_ = c.Close()
+		}
+	}()
+}

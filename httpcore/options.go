@@ -1,0 +1,98 @@
+package httpcore
+
+import (
+	"fmt"
+	"time"
+)
+
+// Option changes how a Server serves. Options that come later win.
+type Option func(*options)
+
+type options struct {
+	driver        DriverKind
+	maxTier       Tier
+	loops         int
+	dispatch      Dispatch
+	headerTimeout time.Duration
+	ready         func(Info)
+	tune          tuning
+}
+
+// DefaultHeaderTimeout is how long a client may take over a request's header.
+const DefaultHeaderTimeout = 10 * time.Second
+
+func defaultOptions() options {
+	return options{dispatch: Pooled, headerTimeout: DefaultHeaderTimeout}
+}
+
+// Dispatch says where handlers run.
+type Dispatch uint8
+
+// The ways of dispatching.
+const (
+	// Pooled runs handlers on goroutines; they may block.
+	Pooled Dispatch = iota
+	// Inline runs handlers on the loop. It is the fastest way for handlers
+	// that never block; one that does stops its loop meanwhile.
+	Inline
+)
+
+var dispatchNames = [...]string{"pooled", "inline"}
+
+func (d Dispatch) String() string {
+	if int(d) < len(dispatchNames) {
+		return dispatchNames[d]
+	}
+	return fmt.Sprintf("dispatch %d", uint8(d))
+}
+
+// ParseDispatch is the inverse of Dispatch.String.
+func ParseDispatch(s string) (Dispatch, error) {
+	for i, n := range dispatchNames {
+		if s == n {
+			return Dispatch(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown dispatch %q: want inline or pooled", s)
+}
+
+// WithDriver chooses the driver; default Auto. With IOUring, serving fails
+// where io_uring cannot be had, and the error names the cause and the cure.
+func WithDriver(k DriverKind) Option { return func(o *options) { o.driver = k } }
+
+// WithMaxTier forbids what io_uring offers above the given tier; default
+// TierBest. For tests, and for users in trouble with a kernel.
+func WithMaxTier(t Tier) Option { return func(o *options) { o.maxTier = t } }
+
+// WithLoops sets the number of event loops, 1 to 1024; 0, the default, derives
+// it from GOMAXPROCS (which follows the CPU affinity and the cgroup's limit):
+// one for up to three processors, since a single loop under load batches
+// better and handlers, runtime and clients need room too; beyond that all but
+// one with Inline, half of them with Pooled.
+func WithLoops(n int) Option { return func(o *options) { o.loops = n } }
+
+// WithDispatch says where handlers run; default Pooled.
+func WithDispatch(d Dispatch) Option { return func(o *options) { o.dispatch = d } }
+
+// WithHeaderTimeout bounds the time from the first byte of a request to the
+// end of its header; default 10 s. A client that exceeds it gets 408. A
+// shorter fasthttp.Server.ReadTimeout wins. Zero or less means no limit.
+func WithHeaderTimeout(d time.Duration) Option {
+	return func(o *options) { o.headerTimeout = d }
+}
+
+// WithReady has f called when the server has opened its loops and is about to
+// accept; the Info's Addr then has the port that was chosen for port 0. f must
+// not block.
+func WithReady(f func(Info)) Option { return func(o *options) { o.ready = f } }
+
+// defaultLoops derives the number of loops from the number of processors.
+func defaultLoops(procs int, d Dispatch) int {
+	switch {
+	case procs <= 3:
+		return 1
+	case d == Inline:
+		return procs - 1
+	}
+	return procs / 2
+}

@@ -1,0 +1,79 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// peer is the net.Conn that a handler sees: it tells the addresses and lets
+// EarlyHints write. It owns no socket: that belongs to the loop. Reading from
+// it would take the next request's bytes, so it is refused; for a connection
+// of one's own there is RequestCtx.Hijack.
+type peer struct {
+	x             *exchange
+	remote, local netip.AddrPort // invalid: a unix socket
+
+	hinted atomic.Bool // there may be something in early
+	mu     sync.Mutex  // a handler that has timed out may still write
+	early  []byte      // informational responses, to be sent before the response
+}
+
+func (p *peer) reset() {
+	if p.hinted.Load() {
+		p.early = nil
+		p.hinted.Store(false)
+	}
+}
+
+var errPeer = errors.New("httpcore: the connection belongs to the loop; use RequestCtx.Hijack to get one of your own")
+
+func (p *peer) Read([]byte) (int, error) { return 0, errPeer }
+func (p *peer) Close() error             { return errPeer }
+
+// Write sends b ahead of the response: what RequestCtx.EarlyHints writes. With
+// Inline dispatch it leaves together with the response.
+func (p *peer) Write(b []byte) (int, error) {
+	x := p.x
+	p.mu.Lock()
+	for _, c := range b {
+		if octets[c]&octField == 0 && c != '\r' && c != '\n' {
+			c = ' ' // as in sanitizeHead; fasthttp lets no line end of a value through
+		}
+		p.early = append(p.early, c)
+	}
+	p.mu.Unlock()
+	p.hinted.Store(true)
+	if x.p.pool != nil {
+		// The loop comes to this before it comes to the end of the handler.
+		x.ref.Loop().Post(&conn.Task{Run: func(*conn.Loop) {
+			if c := x.ref.Conn(); c != nil && !x.begun {
+				c.State.(*session).sendEarly(x)
+			}
+		}})
+	}
+	return len(b), nil
+}
+
+func (p *peer) RemoteAddr() net.Addr { return netAddr(p.remote) }
+func (p *peer) LocalAddr() net.Addr  { return netAddr(p.local) }
+
+func (p *peer) SetDeadline(time.Time) error      { return errPeer }
+func (p *peer) SetReadDeadline(time.Time) error  { return errPeer }
+func (p *peer) SetWriteDeadline(time.Time) error { return errPeer }
+
+var unixAddr = &net.UnixAddr{Net: "unix"}
+
+func netAddr(a netip.AddrPort) net.Addr {
+	if !a.IsValid() {
+		return unixAddr
+	}
+	return net.TCPAddrFromAddrPort(a)
+}

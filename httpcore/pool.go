@@ -1,0 +1,252 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// pool runs the handlers of one loop on goroutines. A turn's requests are
+// handed over together; workers take them one by one, so that a handler that
+// blocks holds up nobody else: while a job waits in the ring, a worker is on
+// its way to it.
+type pool struct {
+	p       *protocol
+	ring    jobRing
+	backlog []*exchange // what the ring has no room for; the loop's
+	fresh   bool        // jobs were submitted in this turn; the loop's
+	yields  bool        // one processor only: workers run while the loop yields
+
+	waking  atomic.Bool  // a worker was woken or started and has not looked yet
+	spread  atomic.Bool  // who takes a job wakes a worker for the next one
+	idle    atomic.Int64 // parked workers that nobody has woken
+	workers atomic.Int64 // all workers
+	wake    chan bool    // true: look for work; false: end
+
+	tidying atomic.Bool // the timer that ends idle workers is armed
+	stopped atomic.Bool
+}
+
+// maxRetired is how many idle workers are ended at once.
+const maxRetired = 512
+
+func newPool(p *protocol) *pool {
+	pl := &pool{p: p, wake: make(chan bool, maxRetired+1)}
+	pl.ring.init()
+	pl.yields = runtime.GOMAXPROCS(0) == 1
+	pl.spread.Store(!pl.yields)
+	return pl
+}
+
+// submit queues x, and the requests that wait behind it in its session, as one
+// job.
+func (pl *pool) submit(x *exchange) {
+	for y := x; y != nil; y = y.next {
+		y.state, y.chain = exchangeRunning, y.next
+	}
+	pl.fresh = true
+	if len(pl.backlog) > 0 || !pl.ring.push(x) {
+		pl.backlog = append(pl.backlog, x)
+	}
+}
+
+// maxYields bounds how often the loop steps back for its workers in one turn.
+const maxYields = 16
+
+// turnEnd sees to it that what was submitted gets a worker.
+func (pl *pool) turnEnd() {
+	if !pl.fresh && len(pl.backlog) == 0 {
+		return
+	}
+	pl.fresh = false
+	n := 0
+	for n < len(pl.backlog) && pl.ring.push(pl.backlog[n]) {
+		n++
+	}
+	if n > 0 {
+		m := copy(pl.backlog, pl.backlog[n:])
+		clear(pl.backlog[m:])
+		pl.backlog = pl.backlog[:m]
+	}
+	pl.signal()
+	if !pl.yields {
+		return
+	}
+	// The only processor is ours: step back until the workers have finished or
+	// block. What they finish joins this turn, without a wake-up.
+	pl.spread.Store(false)
+	for range maxYields {
+		runtime.Gosched()
+		if pl.ring.empty() {
+			return
+		}
+		pl.signal()
+	}
+	pl.spread.Store(true) // many block: the loop has other things to do
+	pl.signal()
+}
+
+// late sees to it that what is submitted after turnEnd, in the same turn, gets
+// a worker: the loop may sleep before it comes to turnEnd again.
+func (pl *pool) late() {
+	if !pl.fresh {
+		return
+	}
+	pl.spread.Store(true) // the loop does not look after it
+	pl.signal()
+}
+
+// signal wakes or starts a worker unless one is on its way already.
+func (pl *pool) signal() {
+	for pl.waking.CompareAndSwap(false, true) {
+		if pl.claim() {
+			pl.wake <- true // does not block: see tidy
+			return
+		}
+		if pl.workers.Add(1) <= int64(pl.p.cfg.concurrency) {
+			w := worker{pl: pl}
+			go w.work(nil)
+			pl.scheduleTidy()
+			return
+		}
+		pl.workers.Add(-1)
+		pl.waking.Store(false)
+		if pl.idle.Load() == 0 && pl.workers.Load() >= int64(pl.p.cfg.concurrency) {
+			return // each of them looks for work when it has finished
+		}
+	}
+}
+
+// claim takes one parked worker out of the count, to be woken by the caller.
+func (pl *pool) claim() bool {
+	for n := pl.idle.Load(); n > 0; n = pl.idle.Load() {
+		if pl.idle.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// worker is a goroutine of the pool.
+type worker struct {
+	pl  *pool
+	cur *exchange // being handled
+}
+
+// work runs jobs, first (if any) before those of the ring.
+func (w *worker) work(first *exchange) {
+	pl := w.pl
+	defer w.exit()
+	if first != nil {
+		w.runChain(first)
+	}
+	for woken := first == nil; ; {
+		x := pl.ring.pop()
+		if woken {
+			woken = false
+			pl.waking.Store(false)
+			if x == nil {
+				x = pl.ring.pop() // pushed while the flag was still set
+			}
+		}
+		if x != nil {
+			if pl.spread.Load() && !pl.ring.empty() {
+				pl.signal() // x may block: somebody else looks after the rest
+			}
+			w.runChain(x)
+			continue
+		}
+		pl.idle.Add(1)
+		if (!pl.ring.empty() || pl.stopped.Load()) && pl.claim() {
+			if pl.stopped.Load() {
+				return
+			}
+			continue // something came between looking and parking
+		}
+		if !<-pl.wake {
+			return
+		}
+		woken = true
+	}
+}
+
+// runChain runs x and the pipelined requests behind it, and hands each back to
+// the loop as soon as it is done.
+func (w *worker) runChain(x *exchange) {
+	skip := false
+	for x != nil {
+		next := x.chain
+		w.cur = x
+		if skip || x.gone.Load() {
+			x.skipped = true
+		} else {
+			x.run()
+		}
+		// Requests behind one with which HTTP ends on the connection are not
+		// handled, as fasthttp would not read them.
+		skip = skip || x.skipped || x.hijack != nil || x.closes()
+		w.cur = nil
+		x.finish()
+		x = next
+	}
+}
+
+// exit ends a worker. A handler that called runtime.Goexit takes its goroutine
+// along, but neither its own answer nor the requests behind it.
+func (w *worker) exit() {
+	x := w.cur
+	if x == nil {
+		w.pl.workers.Add(-1)
+		if !w.pl.ring.empty() {
+			w.pl.signal() // it came when this one still counted
+		}
+		return
+	}
+	next := x.chain
+	x.serverError()
+	x.finish()
+	heir := worker{pl: w.pl}
+	go heir.work(next)
+}
+
+// finish hands x back to its loop. The caller must not touch it any more.
+func (x *exchange) finish() { x.ref.Loop().Post(&x.task) }
+
+// defaultIdle is how long a worker may be idle, as fasthttp has it.
+const defaultIdle = 10 * time.Second
+
+// scheduleTidy arms the timer that ends idle workers.
+func (pl *pool) scheduleTidy() {
+	if !pl.tidying.CompareAndSwap(false, true) {
+		return
+	}
+	d := pl.p.cfg.fs.MaxIdleWorkerDuration
+	if d <= 0 {
+		d = defaultIdle
+	}
+	time.AfterFunc(d, pl.tidy)
+}
+
+// tidy ends half of the idle workers (at most as many as the channel has room
+// for beside the one token of signal), until none is left: a server at rest
+// has neither workers nor a timer.
+func (pl *pool) tidy() {
+	pl.tidying.Store(false)
+	n := min((pl.idle.Load()+1)/2, int64(maxRetired-len(pl.wake)))
+	for ; n > 0 && pl.claim(); n-- {
+		pl.wake <- false
+	}
+	if pl.workers.Load() > 0 {
+		pl.scheduleTidy()
+	}
+}
+
+// stop ends the workers as they become idle; the loop has ended.
+func (pl *pool) stop() {
+	pl.stopped.Store(true)
+	for pl.claim() {
+		pl.wake <- false
+	}
+}

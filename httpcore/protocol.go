@@ -1,0 +1,191 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"bufio"
+	"bytes"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// protocol is HTTP/1.1 on one loop: the conn.Handler of the loop's
+// connections, with what they share. It belongs to the loop's goroutine.
+type protocol struct {
+	cfg          *config
+	shared       *shared
+	loop         *conn.Loop
+	pool         *pool // nil when handlers run inline
+	timeoutSlots chan struct{}
+
+	idle         *exchange // free list
+	idleCount    int
+	idleSessions []*session
+
+	headBytes  bytes.Reader // what parser reads from
+	parser     *bufio.Reader
+	clock      time.Time // the time of the turn at clockAt
+	clockAt    int64
+	rejectedAt int64 // when a rejected connection was last logged
+}
+
+// shared is what the loops of a server have in common.
+type shared struct {
+	cfg          config
+	open         atomic.Int64
+	timeoutSlots chan struct{}
+}
+
+// connIDs numbers connections, for RequestCtx.ConnID.
+var connIDs atomic.Uint64
+
+func newProtocol(sh *shared, l *conn.Loop) *protocol {
+	p := &protocol{cfg: &sh.cfg, shared: sh, loop: l, timeoutSlots: sh.timeoutSlots}
+	p.parser = bufio.NewReaderSize(&p.headBytes, sh.cfg.headLimit)
+	if sh.cfg.dispatch == Pooled {
+		p.pool = newPool(p)
+	}
+	return p
+}
+
+// turnTime returns the time of day, read at most once a turn.
+func (p *protocol) turnTime() time.Time {
+	if now := p.loop.Now(); now != p.clockAt {
+		p.clock, p.clockAt = time.Now(), now
+	}
+	return p.clock
+}
+
+const (
+	idleExchanges = 256  // kept for reuse
+	idleSessions  = 1024 // kept for reuse
+)
+
+func (p *protocol) acquire(s *session) *exchange {
+	x := p.idle
+	if x == nil {
+		x = newExchange(p)
+	} else {
+		p.idle, x.next = x.next, nil
+		p.idleCount--
+	}
+	x.begin(s)
+	return x
+}
+
+func (p *protocol) release(x *exchange) {
+	if x.abandoned {
+		return
+	}
+	x.end()
+	if p.idleCount < idleExchanges {
+		x.next, p.idle = p.idle, x
+		p.idleCount++
+	}
+}
+
+// Opened, Data, EOF, Drained, TimedOut and Closed implement conn.Handler.
+
+func (p *protocol) Opened(c *conn.Conn) {
+	s := p.newSession(c)
+	if p.shared.open.Add(1) > int64(p.cfg.concurrency) {
+		s.rejected = true
+		p.shared.open.Add(-1)
+		p.tooManyConnections(s)
+		return
+	}
+	if p.loop.Draining() { // accepted just before the end
+		s.drain()
+		return
+	}
+	if p.cfg.readTimeout > 0 { // fasthttp counts it from the opening
+		s.timing = timingIdle
+		c.SetTimeout(conn.ReadTimer, p.cfg.readTimeout)
+	}
+}
+
+func (p *protocol) newSession(c *conn.Conn) *session {
+	var s *session
+	if n := len(p.idleSessions); n > 0 {
+		s = p.idleSessions[n-1]
+		p.idleSessions = p.idleSessions[:n-1]
+	} else {
+		s = new(session)
+	}
+	s.p, s.c, s.id, s.opened = p, c, connIDs.Add(1), p.turnTime().UnixNano()
+	c.State = s
+	return s
+}
+
+func (p *protocol) Data(c *conn.Conn, b []byte) int { return c.State.(*session).data(b) }
+
+func (p *protocol) EOF(c *conn.Conn) { c.State.(*session).eof() }
+
+func (p *protocol) Drained(c *conn.Conn) { c.State.(*session).drained() }
+
+func (p *protocol) TimedOut(c *conn.Conn, which conn.Timer) {
+	s := c.State.(*session)
+	if which == conn.WriteTimer {
+		c.Abort(errWriteTimeout)
+		return
+	}
+	s.readTimedOut()
+}
+
+func (p *protocol) Closed(c *conn.Conn, _ error) {
+	p.forget(c.State.(*session))
+}
+
+// forget ends the session of a connection that is closed or hijacked.
+func (p *protocol) forget(s *session) {
+	if !s.rejected {
+		p.shared.open.Add(-1)
+	}
+	s.closed()
+	*s = session{}
+	if len(p.idleSessions) < idleSessions {
+		p.idleSessions = append(p.idleSessions, s)
+	}
+}
+
+// TurnEnd hands the turn's requests to the workers.
+func (p *protocol) TurnEnd() {
+	if p.pool != nil {
+		p.pool.turnEnd()
+	}
+}
+
+// Drain closes the connections that are idle; the others close after their
+// next response.
+func (p *protocol) Drain() {
+	p.loop.Each(func(c *conn.Conn) { c.State.(*session).drain() })
+}
+
+// rejectionLogEvery keeps a lasting overload from filling the log.
+const rejectionLogEvery = int64(time.Minute)
+
+// tooManyConnections answers a connection beyond Concurrency, as fasthttp does.
+func (p *protocol) tooManyConnections(s *session) {
+	const text = "The connection cannot be served because Server.Concurrency limit exceeded"
+	var resp fasthttp.Response
+	resp.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	resp.SetBodyString(text)
+	resp.SetConnectionClose()
+	resp.Header.SetContentType("text/plain")
+	if p.cfg.name != "" {
+		resp.Header.SetServer(p.cfg.name)
+	}
+	resp.Header.SetContentLength(len(text))
+	s.c.Write(resp.Header.Header())
+	s.c.Write(resp.Body())
+	s.closing = true
+	s.c.Close()
+	if now := p.loop.Now(); p.rejectedAt == 0 || now-p.rejectedAt > rejectionLogEvery {
+		p.rejectedAt = now
+		p.cfg.logger.Printf("httpcore: %d connections are open (Server.Concurrency): answering 503 to more", p.cfg.concurrency)
+	}
+}

@@ -1,0 +1,203 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"bufio"
+	"bytes"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// respond writes x's response, or goes on with it, and reports whether it is
+// wholly written. If not, drained or x's own task comes back to it.
+func (s *session) respond(x *exchange) bool {
+	if x.skipped || s.c.Closing() {
+		return true
+	}
+	if !s.sendEarly(x) {
+		return false
+	}
+	if !x.begun {
+		if !s.beginResponse(x) {
+			return false
+		}
+	}
+	if x.streamed && x.err != nil {
+		s.c.Abort(x.err) // the client sees a truncated body, not a wrong one
+		return true
+	}
+	for i, rest := range x.rest {
+		if x.rest[i] = rest[s.c.Write(rest):]; len(x.rest[i]) > 0 {
+			return false
+		}
+	}
+	s.endResponse(x)
+	return true
+}
+
+// beginResponse writes the head, and what of the body there is room for. It is
+// false when the response cannot go on now: there is no room, or a goroutine
+// streams it.
+func (s *session) beginResponse(x *exchange) bool {
+	if x.hijack != nil && *inside.hijackNoResponse.of(unsafe.Pointer(&x.ctx)) {
+		x.begun = true
+		return true
+	}
+	space := s.c.Reserve(headSpace)
+	if space == nil {
+		s.c.NotifyDrained()
+		return false
+	}
+	x.begun = true
+	resp := x.response()
+	x.finishHead(resp, s.closesAfter(x))
+	if resp.IsBodyStream() {
+		x.state = exchangeStreaming
+		x.startStream(s.c, resp)
+		return false
+	}
+	if d := x.p.cfg.writeTimeout; d > 0 {
+		s.c.SetTimeout(conn.WriteTimer, d)
+	}
+	s.writeResponse(x, resp, space)
+	return true
+}
+
+// response returns what is to be sent.
+func (x *exchange) response() *fasthttp.Response {
+	if x.abandoned {
+		return x.ctx.LastTimeoutErrorResponse()
+	}
+	return &x.ctx.Response
+}
+
+// closes reports whether the request or its response ends the connection.
+func (x *exchange) closes() bool {
+	resp := x.response()
+	return x.last || resp.ConnectionClose() || x.final && x.hijack == nil ||
+		// The end of the connection is the end of the body.
+		!x.http11 && resp.IsBodyStream() && resp.Header.ContentLength() < 0
+}
+
+// closesAfter decides whether the connection ends with this response. When the
+// server shuts down, that is the last one for which a handler has run.
+func (s *session) closesAfter(x *exchange) bool {
+	if x.closes() || s.p.loop.Draining() && x.next == nil && x.hijack == nil {
+		x.last, s.closing = true, true
+	}
+	return x.last
+}
+
+// finishHead sets what the server decides about a response's head, as
+// fasthttp's server does.
+func (x *exchange) finishHead(resp *fasthttp.Response, last bool) {
+	if x.ctx.IsHead() {
+		resp.SkipBody = true
+	}
+	h := &resp.Header
+	switch {
+	case last:
+		h.SetConnectionClose()
+	case !x.http11:
+		// RFC 9112 section 9.3: an HTTP/1.0 client has to be told.
+		h.Set(fasthttp.HeaderConnection, "keep-alive")
+	}
+	if name := x.p.cfg.name; name != "" && len(h.Server()) == 0 {
+		h.SetServer(name)
+	}
+}
+
+// bodyless reports whether a response with this status has no body (RFC 9110
+// sections 15.2, 15.3.5 and 15.4.5).
+func bodyless(status int) bool {
+	return status < 200 || status == fasthttp.StatusNoContent || status == fasthttp.StatusNotModified
+}
+
+// headSpace is the space in which a response head is built in place. Larger
+// ones are built elsewhere and copied.
+const headSpace = 2 << 10
+
+// writeResponse writes a response whose body is in memory: into space, which
+// is the connection's send buffer, and what there is no room for into x.rest.
+func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []byte) {
+	sendBody := !resp.SkipBody && !bodyless(resp.StatusCode())
+	if sendBody && x.http11 && len(resp.Header.PeekTrailerKeys()) > 0 {
+		s.writeWithTrailers(x, resp)
+		return
+	}
+	body := resp.Body()
+	if sendBody || len(body) > 0 {
+		resp.Header.SetContentLength(len(body))
+	}
+	if !sendBody {
+		body = nil
+	}
+	head := resp.Header.AppendBytes(space)
+	switch n := len(head); {
+	case !sanitizeHead(head) || !namesEndNoLine(&resp.Header):
+		s.replaceResponse(x)
+	case &head[0] != &space[0]: // it outgrew the space
+		x.rest = [2][]byte{head, body}
+	case n+len(body) <= len(space):
+		s.c.Commit(n + copy(space[n:], body))
+	default:
+		s.c.Commit(n)
+		x.rest[0] = body
+	}
+}
+
+// writeWithTrailers writes a response with trailer fields, which fasthttp sends
+// chunked. It is rare, and built on the side.
+func (s *session) writeWithTrailers(x *exchange, resp *fasthttp.Response) {
+	var b bytes.Buffer
+	w := bufio.NewWriter(&headGuard{w: &b})
+	if resp.Write(w) != nil || w.Flush() != nil {
+		s.replaceResponse(x)
+		return
+	}
+	x.rest[0] = b.Bytes()
+}
+
+// replaceResponse answers 500 instead of a head that would split the response
+// in two (CWE-113).
+func (s *session) replaceResponse(x *exchange) {
+	s.p.cfg.logger.Printf("httpcore: %s %s: the response has a line break in a field name; answering 500",
+		x.ctx.Method(), x.ctx.RequestURI())
+	var resp fasthttp.Response
+	resp.SetStatusCode(fasthttp.StatusInternalServerError)
+	resp.SetBodyString(fasthttp.StatusMessage(fasthttp.StatusInternalServerError))
+	resp.SetConnectionClose()
+	x.last, s.closing = true, true
+	x.rest = [2][]byte{resp.Header.Header(), resp.Body()}
+}
+
+// sendEarly writes x's informational responses if its turn has come, and
+// reports whether they are written.
+func (s *session) sendEarly(x *exchange) bool {
+	if s.first != x || !x.peer.hinted.Load() {
+		return true
+	}
+	p := &x.peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.early = p.early[s.c.Write(p.early):]
+	return len(p.early) == 0
+}
+
+// endResponse follows the last byte of a response.
+func (s *session) endResponse(x *exchange) {
+	if x.hijack != nil && (!x.last || *inside.hijackNoResponse.of(unsafe.Pointer(&x.ctx))) {
+		s.hijack(x)
+		return
+	}
+	if x.last {
+		s.c.Close()
+	}
+}
+
+// drained: there is room to write again.
+func (s *session) drained() { s.proceed() }

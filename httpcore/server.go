@@ -1,0 +1,148 @@
+package httpcore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Server serves the handler of a fasthttp.Server from completion loops. Its
+// methods may be called from any goroutine.
+type Server struct {
+	fs   *fasthttp.Server
+	opts options
+
+	mu      sync.Mutex
+	backend backend // nil while nothing is served
+	info    Info
+}
+
+// Info says how a Server serves.
+type Info struct {
+	// Driver is "io_uring" or "epoll" ("net" on other systems than Linux).
+	Driver string
+	// Reason says why the driver is not io_uring; empty when it is.
+	Reason string
+	// Tier is what io_uring offers here: "5.19", "6.0" or "6.1", named after
+	// the kernels that brought it; empty with another driver.
+	Tier string
+	// Loops is the number of event loops.
+	Loops int
+	// Dispatch says where handlers run.
+	Dispatch string
+	// Addr is the address of the newest listener.
+	Addr net.Addr
+}
+
+// backend serves listeners: the loops on Linux, fasthttp elsewhere.
+type backend interface {
+	// serve serves ln until shutdown or failure.
+	serve(ln net.Listener) error
+	shutdown(ctx context.Context) error
+	info() Info
+}
+
+// ErrNoHandler is returned by Serve when the fasthttp.Server has no Handler.
+var ErrNoHandler = errors.New("httpcore: fasthttp.Server.Handler is nil")
+
+// New returns a Server that serves as fs is configured. fs must not be changed
+// any more, nor be served by fasthttp at the same time.
+func New(fs *fasthttp.Server, opts ...Option) *Server {
+	s := &Server{fs: fs, opts: defaultOptions()}
+	for _, o := range opts {
+		o(&s.opts)
+	}
+	return s
+}
+
+// ListenAndServe serves h on the TCP address addr until an error occurs.
+func ListenAndServe(addr string, h fasthttp.RequestHandler, opts ...Option) error {
+	return New(&fasthttp.Server{Handler: h}, opts...).ListenAndServe(addr)
+}
+
+// ListenAndServe listens on the TCP address addr, such as "127.0.0.1:8080",
+// ":8080" (every address, IPv4 and IPv6) or "[::1]:0" (a free port), and
+// serves until Shutdown, when it returns nil, or an error.
+func (s *Server) ListenAndServe(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ln)
+}
+
+// Serve takes over ln, a TCP or unix listener, and serves it until Shutdown,
+// when it returns nil, or an error. ln itself is closed. Several listeners may
+// be served at once; they share the loops.
+func (s *Server) Serve(ln net.Listener) error {
+	b, err := s.start(ln)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	return b.serve(ln)
+}
+
+// start opens the loops for the first listener.
+func (s *Server) start(ln net.Listener) (backend, error) {
+	if s.fs.Handler == nil {
+		return nil, ErrNoHandler
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.backend == nil {
+		b, err := newBackend(s)
+		if err != nil {
+			return nil, err
+		}
+		s.backend = b
+	}
+	s.info = s.backend.info()
+	s.info.Addr = ln.Addr()
+	if s.opts.ready != nil {
+		s.opts.ready(s.info)
+	}
+	return s.backend, nil
+}
+
+// Shutdown stops accepting, closes the connections that are idle, answers
+// every request that was accepted, and returns when all connections are
+// closed. Serve returns at once. The Server may serve again afterwards.
+func (s *Server) Shutdown() error { return s.ShutdownWithContext(context.Background()) }
+
+// ShutdownWithContext is Shutdown with a limit: when ctx ends first, the
+// remaining connections are cut off and ctx's error is returned.
+func (s *Server) ShutdownWithContext(ctx context.Context) error {
+	s.mu.Lock()
+	b := s.backend
+	s.backend = nil
+	s.mu.Unlock()
+	if b == nil {
+		return nil
+	}
+	return b.shutdown(ctx)
+}
+
+// Driver returns the driver in use, "io_uring" or "epoll", and the reason why
+// it is not io_uring. Before Serve has been called both are empty.
+func (s *Server) Driver() (name, reason string) {
+	i := s.Info()
+	return i.Driver, i.Reason
+}
+
+// Info returns how the server serves; it is zero before Serve has been called.
+func (s *Server) Info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+func (s *Server) logger() fasthttp.Logger {
+	if s.fs.Logger != nil {
+		return s.fs.Logger
+	}
+	return defaultLogger
+}
