@@ -153,7 +153,7 @@ func (c *Conn) Detach(f func(nc net.Conn, rest []byte, err error)) {
 	}
 	c.detach = f
 	c.timer[ReadTimer].remove()
-	c.pause(pausedByUser)
+	c.pause(pausedByDetach)
 	c.loop.markDirty(c)
 }
 
@@ -181,8 +181,13 @@ func (c *Conn) tryDetach() {
 }
 
 func (c *Conn) detachFD() (net.Conn, error) {
+	nc := c.NetConn()
 	if err := c.loop.driver.Detach(int(c.fd)); err != nil {
 		return nil, err
+	}
+	if nc != nil {
+		c.fd = -1
+		return nc, nil
 	}
 	f := os.NewFile(uintptr(c.fd), "connection")
 	c.fd = -1                  // f's, which would close it sooner or later

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -105,6 +106,10 @@ func (e *Engine) Listen(ln net.Listener) error {
 	}
 	closed := func() { _ = ln.Close() }
 	if _, ok := ln.(*net.TCPListener); ok {
+		// Accepted sockets inherit the listener's options (tcp(7)): set once
+		// here, they cost no system call per connection.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		e.keepAlive(fd)
 		// Left open it would wake the Go runtime's poller for each connection.
 		closed()
 		closed = func() {}
@@ -118,6 +123,19 @@ func (e *Engine) Listen(ln net.Listener) error {
 		e.acceptor.add(fd, closed)
 	}})
 	return nil
+}
+
+// keepAlive turns TCP's own keep-alive on, if Options.KeepAlive says so.
+func (e *Engine) keepAlive(fd int) {
+	d := e.opts.KeepAlive
+	if d == 0 {
+		return
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	if s := int((d + time.Second - 1) / time.Second); s > 0 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, s)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, s)
+	}
 }
 
 // dupListener returns a descriptor of ln's socket that the Go runtime does

@@ -25,7 +25,9 @@ type Loop struct {
 	handler Handler
 	turnEnd TurnEnder // handler, if it wants that
 	now     int64     // the clock at the start of the turn
+	event   ring.Event
 
+	nets     netDriver               // driver, if its connections are no sockets
 	shutdown func(fd, how int) error // shutdown(2)
 
 	slots        slots
@@ -72,8 +74,10 @@ func (l *Loop) Each(f func(*Conn)) {
 
 // main is the loop's goroutine. It reports on ready whether it could start.
 func (l *Loop) main(ready chan<- error) {
-	runtime.LockOSThread() // a ring takes system calls from one thread only
-	defer runtime.UnlockOSThread()
+	if !l.opts.unlocked {
+		runtime.LockOSThread() // a ring takes system calls from one thread only
+		defer runtime.UnlockOSThread()
+	}
 	d, err := l.engine.choice.open(l.engine.driverConfig())
 	if err != nil {
 		l.ended.Store(true)
@@ -82,6 +86,7 @@ func (l *Loop) main(ready chan<- error) {
 		return
 	}
 	l.driver = d
+	l.nets, _ = d.(netDriver)
 	l.shutdown = unix.Shutdown
 	if s, ok := d.(interface{ Shutdown(fd, how int) error }); ok {
 		l.shutdown = s.Shutdown // a simulated kernel has sockets of its own
@@ -105,9 +110,8 @@ func (l *Loop) run() error {
 
 // turn takes all completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
-	var ev ring.Event
-	for l.driver.Next(&ev) {
-		l.complete(&ev)
+	for l.driver.Next(&l.event) {
+		l.complete(&l.event)
 	}
 	l.expire()
 	l.runTasks()

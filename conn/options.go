@@ -42,6 +42,11 @@ type Options struct {
 	// default 2 s.
 	Linger time.Duration
 
+	// KeepAlive turns on TCP's keep-alive (tcp(7)) for accepted connections,
+	// with this time before and between probes; negative: with the system's
+	// times. Default: off.
+	KeepAlive time.Duration
+
 	// Entries, CQEntries, Buffers and BufferSize size each loop's driver;
 	// see ring.Config.
 	Entries, CQEntries, Buffers, BufferSize int
@@ -54,6 +59,8 @@ type Options struct {
 	OpenDriver func(ring.Config) (ring.Driver, error)
 	// Clock replaces the monotonic clock (nanoseconds); for tests.
 	Clock func() int64
+
+	unlocked bool // the driver does not care which thread it is called from
 }
 
 func (o *Options) setDefaults() error {

@@ -41,6 +41,7 @@ const (
 	pausedByUser   uint8 = 1 << iota // PauseReceive
 	pausedByInput                    // ReadLimit unconsumed bytes
 	pausedByOutput                   // HighWater bytes wait for sending
+	pausedByDetach                   // Detach: for good
 )
 
 // Errors that Handler.Closed gets, besides those of the network.

@@ -184,6 +184,14 @@ func (d *chunkedDecoder) next(p []byte) (data []byte, consumed int, err error) {
 	return nil, len(p), nil
 }
 
+// unread gives back the last n octets of the data that next has just returned:
+// they have to come again. The caller must not consume them.
+func (d *chunkedDecoder) unread(n int) {
+	d.state = chunkData
+	d.left += int64(n)
+	d.body -= int64(n)
+}
+
 func (d *chunkedDecoder) fail(i int, r *refusal) ([]byte, int, error) {
 	d.err = r
 	return nil, i, r

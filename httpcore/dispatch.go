@@ -42,11 +42,42 @@ func (x *exchange) call() {
 				x.ctx.Method(), x.ctx.RequestURI(), r, debug.Stack())
 		}
 	}()
-	if x.err != nil {
-		x.handleError()
-	} else {
+	switch {
+	case x.declined:
+	case x.err == nil && x.formWanted():
+		if _, x.err = x.ctx.MultipartForm(); x.err != nil {
+			x.last = true
+			x.handleError()
+			break
+		}
+		fallthrough
+	case x.err == nil:
 		x.p.cfg.handler(&x.ctx)
+	default:
+		x.handleError()
 	}
+	returned = true
+}
+
+// formWanted reports whether a form with files is to be parsed before the
+// handler sees the request, as fasthttp does unless it is told not to.
+func (x *exchange) formWanted() bool {
+	h := &x.ctx.Request.Header
+	return x.body.length > 0 && !x.p.cfg.fs.DisablePreParseMultipartForm &&
+		len(h.MultipartFormBoundary()) > 0 && len(h.ContentEncoding()) == 0
+}
+
+// runAside runs x on a goroutine of its own, where even with Inline dispatch
+// the handler has to wait for what the loop brings.
+func (x *exchange) runAside() {
+	returned := false
+	defer func() {
+		if !returned {
+			x.serverError() // runtime.Goexit
+		}
+		x.finish()
+	}()
+	x.run()
 	returned = true
 }
 

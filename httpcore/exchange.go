@@ -4,6 +4,7 @@ package httpcore
 
 import (
 	"io"
+	"net"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,9 @@ type exchange struct {
 	chain *exchange   // the pipelined request that the same worker handles next
 	gone  atomic.Bool // the connection is gone: not to be handled any more
 
+	limits    limits
 	body      body
+	declined  bool // ExpectHandler does not want it
 	last      bool // the connection closes after the response
 	final     bool // … unless it is hijacked: DisableKeepalive, MaxRequestsPerConn
 	http11    bool
@@ -94,6 +97,9 @@ func newExchange(p *protocol) *exchange {
 func (x *exchange) begin(s *session) {
 	x.ref = s.c.Ref()
 	x.peer.remote, x.peer.local = s.remote, s.local
+	if nc := s.c.NetConn(); nc != nil {
+		x.beginNet(bareConn(nc))
+	}
 	ctx := unsafe.Pointer(&x.ctx)
 	*inside.connID.of(ctx) = s.id
 	*inside.connRequestNum.of(ctx) = s.requests
@@ -109,6 +115,16 @@ func (x *exchange) begin(s *session) {
 	if fs.DisableHeaderNamesNormalizing {
 		x.ctx.Request.Header.DisableNormalizing()
 		x.ctx.Response.Header.DisableNormalizing()
+	}
+}
+
+// beginNet binds x to a connection that is no socket.
+func (x *exchange) beginNet(nc net.Conn) {
+	x.peer.nc = nc
+	if tc, ok := nc.(tlsConn); ok {
+		ctx := unsafe.Pointer(&x.ctx)
+		*inside.conn.of(ctx) = tlsPeer{&x.peer, tc}
+		*inside.isTLS.of(ctx) = true
 	}
 }
 
@@ -133,9 +149,14 @@ func (x *exchange) end() {
 	x.body.reset()
 	x.state, x.chain = exchangeReading, nil
 	x.gone.Store(false)
+	x.declined, x.limits = false, limits{}
 	x.last, x.final, x.http11, x.panicked, x.skipped, x.streamed = false, false, false, false, false, false
 	x.begun, x.err, x.hijack = false, nil, nil
 	x.peer.reset()
+	if x.peer.nc != nil {
+		x.peer.nc = nil
+		*inside.conn.of(ctx) = &x.peer
+	}
 	x.rest = [2][]byte{}
 	if cap(x.read) > largeBody {
 		x.read = nil

@@ -95,6 +95,7 @@ func TestMalformedRequestsAreRefusedAndTheConnectionCloses(t *testing.T) {
 				c.t = t
 				c.send(tc.head)
 				c.wantRefusal(tc.status)
+				c.Close()
 			})
 		}
 		ts.wantNoConns()

@@ -175,3 +175,10 @@ func (c *client) openResponse() *http.Response {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// draining reports whether the engine's first loop has begun to shut down.
+func draining(e *conn.Engine) bool {
+	got := make(chan bool, 1)
+	e.Loops()[0].Post(&conn.Task{Run: func(l *conn.Loop) { got <- l.Draining() }})
+	return <-got
+}

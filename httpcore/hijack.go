@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 )
@@ -25,24 +26,32 @@ func (s *session) hijack(x *exchange) {
 		if err != nil {
 			return // it failed before; Closed follows
 		}
+		s.setState(fasthttp.StateHijacked)
+		sh, ip := s.p.shared, s.remote.Addr()
+		gone := func() {}
+		if s.countedIP {
+			s.countedIP = false
+			gone = func() { sh.leaveIP(ip) } // not before it is closed
+		}
+		sh.leave(s)
 		s.p.forget(s)
-		go serveHijacked(x, h, nc, rest)
+		go serveHijacked(x, h, bareConn(nc), rest, gone)
 	})
 }
 
-func serveHijacked(x *exchange, h fasthttp.HijackHandler, nc net.Conn, rest []byte) {
+func serveHijacked(x *exchange, h fasthttp.HijackHandler, nc net.Conn, rest []byte, gone func()) {
 	cfg := x.p.cfg
 	defer x.ctx.ResetUserValues()
-	c := &hijackedConn{Conn: nc, r: io.MultiReader(bytes.NewReader(rest), nc), keep: cfg.fs.KeepHijackedConns}
+	c := &hijackedConn{Conn: nc, r: io.MultiReader(bytes.NewReader(rest), nc), keep: cfg.fs.KeepHijackedConns, gone: gone}
 	if len(rest) == 0 {
 		c.r = nc
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			cfg.logger.Printf("httpcore: panic in a hijack handler: %v\n%s", r, debug.Stack())
-			_ = nc.Close()
+			c.close()
 		} else if !c.keep {
-			_ = nc.Close()
+			c.close()
 		}
 	}()
 	h(c)
@@ -55,6 +64,16 @@ type hijackedConn struct {
 	net.Conn
 	r    io.Reader
 	keep bool
+	once sync.Once
+	gone func() // called when it is closed
+}
+
+func (c *hijackedConn) close() (err error) {
+	c.once.Do(func() {
+		err = c.Conn.Close()
+		c.gone()
+	})
+	return err
 }
 
 func (c *hijackedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
@@ -63,7 +82,7 @@ func (c *hijackedConn) Close() error {
 	if !c.keep {
 		return nil
 	}
-	return c.Conn.Close()
+	return c.close()
 }
 
 // UnsafeConn returns the connection underneath, as fasthttp's has it. What the

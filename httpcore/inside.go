@@ -38,10 +38,12 @@ var inside struct {
 	formValueFunc    field[fasthttp.FormValueFunc]
 	uriParseErr      field[error]
 	noDefaultDate    field[bool]
+	isTLS            field[bool]
 	// of fasthttp.Server
 	done              field[atomic.Pointer[chan struct{}]]
 	concurrencyCh     field[chan struct{}]
 	concurrencyChOnce field[sync.Once]
+	nextProtos        field[map[string]fasthttp.ServeHandler]
 }
 
 // errInside says what this release of fasthttp lacks, nil when all is there.
@@ -66,6 +68,8 @@ func findInside() error {
 	find(&f, &inside.done, srv, "done")
 	find(&f, &inside.concurrencyCh, srv, "concurrencyCh")
 	find(&f, &inside.concurrencyChOnce, srv, "concurrencyChOnce")
+	find(&f, &inside.nextProtos, srv, "nextProtos")
+	find(&f, &inside.isTLS, ctx, "Request", "isTLS")
 	return f.err
 }
 

@@ -3,6 +3,7 @@
 package httpcore
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 // of one's own there is RequestCtx.Hijack.
 type peer struct {
 	x             *exchange
+	nc            net.Conn       // what there is instead of a socket, in the slow lane
 	remote, local netip.AddrPort // invalid: a unix socket
 
 	hinted atomic.Bool // there may be something in early
@@ -62,8 +64,19 @@ func (p *peer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (p *peer) RemoteAddr() net.Addr { return netAddr(p.remote) }
-func (p *peer) LocalAddr() net.Addr  { return netAddr(p.local) }
+func (p *peer) RemoteAddr() net.Addr {
+	if p.nc != nil {
+		return p.nc.RemoteAddr()
+	}
+	return netAddr(p.remote)
+}
+
+func (p *peer) LocalAddr() net.Addr {
+	if p.nc != nil {
+		return p.nc.LocalAddr()
+	}
+	return netAddr(p.local)
+}
 
 func (p *peer) SetDeadline(time.Time) error      { return errPeer }
 func (p *peer) SetReadDeadline(time.Time) error  { return errPeer }
@@ -77,3 +90,13 @@ func netAddr(a netip.AddrPort) net.Addr {
 	}
 	return net.TCPAddrFromAddrPort(a)
 }
+
+// tlsPeer is the peer of a request that came over TLS: RequestCtx.IsTLS and
+// TLSConnectionState find the connection by these methods.
+type tlsPeer struct {
+	*peer
+	tc tlsConn
+}
+
+func (p tlsPeer) Handshake() error                     { return p.tc.Handshake() }
+func (p tlsPeer) ConnectionState() tls.ConnectionState { return p.tc.ConnectionState() }

@@ -26,18 +26,10 @@ type protocol struct {
 	idleCount    int
 	idleSessions []*session
 
-	headBytes  bytes.Reader // what parser reads from
-	parser     *bufio.Reader
-	clock      time.Time // the time of the turn at clockAt
-	clockAt    int64
-	rejectedAt int64 // when a rejected connection was last logged
-}
-
-// shared is what the loops of a server have in common.
-type shared struct {
-	cfg          config
-	open         atomic.Int64
-	timeoutSlots chan struct{}
+	headBytes bytes.Reader // what parser reads from
+	parser    *bufio.Reader
+	clock     time.Time // the time of the turn at clockAt
+	clockAt   int64
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.
@@ -92,12 +84,11 @@ func (p *protocol) release(x *exchange) {
 
 func (p *protocol) Opened(c *conn.Conn) {
 	s := p.newSession(c)
-	if p.shared.open.Add(1) > int64(p.cfg.concurrency) {
-		s.rejected = true
-		p.shared.open.Add(-1)
-		p.tooManyConnections(s)
+	if why := p.shared.admit(s); why != admitted {
+		p.reject(s, why)
 		return
 	}
+	s.setState(fasthttp.StateNew)
 	if p.loop.Draining() { // accepted just before the end
 		s.drain()
 		return
@@ -118,6 +109,10 @@ func (p *protocol) newSession(c *conn.Conn) *session {
 	}
 	s.p, s.c, s.id, s.opened = p, c, connIDs.Add(1), p.turnTime().UnixNano()
 	c.State = s
+	if p.cfg.fs.ConnState != nil {
+		s.facade = &facade{nc: bareConn(c.NetConn()), remote: c.RemoteAddr(), local: c.LocalAddr()}
+	}
+	s.served, _ = c.NetConn().(*servedConn)
 	return s
 }
 
@@ -137,13 +132,16 @@ func (p *protocol) TimedOut(c *conn.Conn, which conn.Timer) {
 }
 
 func (p *protocol) Closed(c *conn.Conn, _ error) {
-	p.forget(c.State.(*session))
+	s := c.State.(*session)
+	s.setState(fasthttp.StateClosed)
+	p.shared.leave(s)
+	p.forget(s)
 }
 
 // forget ends the session of a connection that is closed or hijacked.
 func (p *protocol) forget(s *session) {
-	if !s.rejected {
-		p.shared.open.Add(-1)
+	if sc := s.served; sc != nil {
+		close(sc.done)
 	}
 	s.closed()
 	*s = session{}
@@ -163,29 +161,4 @@ func (p *protocol) TurnEnd() {
 // next response.
 func (p *protocol) Drain() {
 	p.loop.Each(func(c *conn.Conn) { c.State.(*session).drain() })
-}
-
-// rejectionLogEvery keeps a lasting overload from filling the log.
-const rejectionLogEvery = int64(time.Minute)
-
-// tooManyConnections answers a connection beyond Concurrency, as fasthttp does.
-func (p *protocol) tooManyConnections(s *session) {
-	const text = "The connection cannot be served because Server.Concurrency limit exceeded"
-	var resp fasthttp.Response
-	resp.SetStatusCode(fasthttp.StatusServiceUnavailable)
-	resp.SetBodyString(text)
-	resp.SetConnectionClose()
-	resp.Header.SetContentType("text/plain")
-	if p.cfg.name != "" {
-		resp.Header.SetServer(p.cfg.name)
-	}
-	resp.Header.SetContentLength(len(text))
-	s.c.Write(resp.Header.Header())
-	s.c.Write(resp.Body())
-	s.closing = true
-	s.c.Close()
-	if now := p.loop.Now(); p.rejectedAt == 0 || now-p.rejectedAt > rejectionLogEvery {
-		p.rejectedAt = now
-		p.cfg.logger.Printf("httpcore: %d connections are open (Server.Concurrency): answering 503 to more", p.cfg.concurrency)
-	}
 }

@@ -24,6 +24,7 @@ func (s *session) begin(head []byte) {
 		s.startTimer(timingNothing)
 	}
 	x := s.next()
+	s.setState(fasthttp.StateActive)
 	info := guardHead(head)
 	if info.refusal != nil {
 		s.fail(x, info.refusal)
@@ -47,22 +48,30 @@ func (s *session) begin(head []byte) {
 		s.fail(x, fasthttp.ErrGetOnly)
 		return
 	}
-	switch n := info.contentLength; {
-	case n == lengthNone:
-		if !req.Header.IsGet() && !req.Header.IsHead() {
-			req.Header.SetContentLength(0) // as fasthttp has it
-		}
+	x.setLimits()
+	n := info.contentLength
+	if n == lengthNone && !req.Header.IsGet() && !req.Header.IsHead() {
+		req.Header.SetContentLength(0) // as fasthttp has it
+	}
+	if n == lengthNone || n == 0 {
 		s.submit(x)
-	case n == 0:
-		s.submit(x)
-	case n > int64(cfg.bodyLimit):
+		return
+	}
+	streams := cfg.fs.StreamRequestBody
+	if n > x.limits.body && !streams {
 		s.fail(x, fasthttp.ErrBodyTooLarge)
-	default:
-		x.body.begin(n, int64(cfg.bodyLimit), info.expectContinue)
-		s.reading = x
-		if cfg.readTimeout > 0 {
-			s.startTimer(timingBody)
-		}
+		return
+	}
+	s.reading = x
+	x.body.begin(n, x.limits.body, info.expectContinue, streams)
+	if x.limits.read > 0 {
+		s.startTimer(timingBody)
+	}
+	switch {
+	case info.expectContinue && (cfg.fs.ExpectHandler != nil || cfg.fs.ContinueHandler != nil):
+		s.expect(x)
+	case streams:
+		s.beginStream(x)
 	}
 }
 
@@ -70,7 +79,7 @@ func (s *session) begin(head []byte) {
 func (s *session) next() *exchange {
 	s.requests++
 	if s.requests == 1 {
-		s.remote, s.local = s.c.RemoteAddr(), s.c.LocalAddr()
+		s.remote, s.local = s.remoteAddr(), s.c.LocalAddr()
 	}
 	return s.p.acquire(s)
 }
@@ -92,14 +101,23 @@ func (x *exchange) parse(head []byte) error {
 
 // body is a request's body on its way in.
 type body struct {
-	left    int64 // octets to come, with Content-Length
-	chunks  *chunkedDecoder
-	chunked bool
-	awaited bool // the client waits for 100 Continue
+	left     int64 // octets to come, with Content-Length
+	chunks   *chunkedDecoder
+	chunked  bool
+	length   int64 // Content-Length or lengthChunked
+	awaited  bool  // the client waits for 100 Continue
+	deciding bool  // … and ExpectHandler has not answered
+
+	stream   *bodyStream // with StreamRequestBody
+	answered bool        // its response is written: what comes is thrown away
+	wasted   int         // octets thrown away
 }
 
-func (b *body) begin(length, limit int64, expectContinue bool) {
-	b.left, b.awaited = length, expectContinue
+func (b *body) begin(length, limit int64, expectContinue, streams bool) {
+	b.left, b.awaited, b.length = length, expectContinue, length
+	if streams {
+		limit = 0 // the handler decides how much it reads
+	}
 	if b.chunked = length == lengthChunked; b.chunked {
 		if b.chunks == nil {
 			b.chunks = new(chunkedDecoder)
@@ -108,14 +126,37 @@ func (b *body) begin(length, limit int64, expectContinue bool) {
 	}
 }
 
-func (b *body) reset() { b.left, b.chunked, b.awaited = 0, false, false }
+// complete reports whether all of the body has been taken.
+func (b *body) complete() bool {
+	if b.chunked {
+		return b.chunks.done()
+	}
+	return b.left == 0
+}
+
+// unread gives back the last n octets that were taken.
+func (b *body) unread(n int) {
+	if b.chunked {
+		b.chunks.unread(n)
+	} else {
+		b.left += int64(n)
+	}
+}
+
+func (b *body) reset() { *b = body{chunks: b.chunks} }
 
 // readBody takes octets of the body of the request that is being received from
 // p. It returns how many it used, and whether that ended the body (or the
 // request).
 func (s *session) readBody(p []byte) (used int, whole bool) {
 	x := s.reading
+	if x.body.deciding {
+		return 0, false
+	}
 	x.body.awaited = false // it did not wait
+	if x.body.stream != nil {
+		return s.putStream(x, p)
+	}
 	if !x.body.chunked {
 		used = int(min(int64(len(p)), x.body.left))
 		x.ctx.Request.AppendBody(p[:used])
@@ -165,7 +206,7 @@ func (x *exchange) parseTrailer(section []byte) error {
 // the responses before it are written.
 func (s *session) sendContinue() {
 	x := s.reading
-	if x == nil || !x.body.awaited {
+	if x == nil || !x.body.awaited || x.body.deciding {
 		return
 	}
 	space := s.c.Reserve(len(continueLine))
@@ -201,6 +242,9 @@ func (s *session) refuse(err error) {
 	x := s.reading
 	if x == nil {
 		x = s.next()
+	} else if x.body.deciding { // its context is with ExpectHandler
+		s.c.Abort(err)
+		return
 	}
 	s.head.reset()
 	s.fail(x, err)

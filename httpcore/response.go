@@ -55,12 +55,16 @@ func (s *session) beginResponse(x *exchange) bool {
 	x.begun = true
 	resp := x.response()
 	x.finishHead(resp, s.closesAfter(x))
+	if !namesEndNoLine(&resp.Header) {
+		s.replaceResponse(x)
+		return true
+	}
 	if resp.IsBodyStream() {
 		x.state = exchangeStreaming
 		x.startStream(s.c, resp)
 		return false
 	}
-	if d := x.p.cfg.writeTimeout; d > 0 {
+	if d := x.limits.write; d > 0 {
 		s.c.SetTimeout(conn.WriteTimer, d)
 	}
 	s.writeResponse(x, resp, space)
@@ -86,7 +90,7 @@ func (x *exchange) closes() bool {
 // closesAfter decides whether the connection ends with this response. When the
 // server shuts down, that is the last one for which a handler has run.
 func (s *session) closesAfter(x *exchange) bool {
-	if x.closes() || s.p.loop.Draining() && x.next == nil && x.hijack == nil {
+	if x.closes() || s.tooMuchUnread(x) || s.p.loop.Draining() && x.next == nil && x.hijack == nil {
 		x.last, s.closing = true, true
 	}
 	return x.last
@@ -138,7 +142,7 @@ func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []by
 	}
 	head := resp.Header.AppendBytes(space)
 	switch n := len(head); {
-	case !sanitizeHead(head) || !namesEndNoLine(&resp.Header):
+	case !sanitizeHead(head):
 		s.replaceResponse(x)
 	case &head[0] != &space[0]: // it outgrew the space
 		x.rest = [2][]byte{head, body}

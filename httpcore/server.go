@@ -42,7 +42,10 @@ type backend interface {
 	// serve serves ln until shutdown or failure.
 	serve(ln net.Listener) error
 	shutdown(ctx context.Context) error
+	// serveConn serves one connection and returns when it is closed.
+	serveConn(nc net.Conn) error
 	info() Info
+	counts() counts
 }
 
 // ErrNoHandler is returned by Serve when the fasthttp.Server has no Handler.
@@ -74,11 +77,13 @@ func (s *Server) ListenAndServe(addr string) error {
 	return s.Serve(ln)
 }
 
-// Serve takes over ln, a TCP or unix listener, and serves it until Shutdown,
-// when it returns nil, or an error. ln itself is closed. Several listeners may
-// be served at once; they share the loops.
+// Serve takes over ln and serves it until Shutdown, when it returns nil, or an
+// error. A TCP or unix listener is served by the loops; ln itself is closed.
+// Any other (TLS, in memory) is served by the slow lane: HTTP is the same, but
+// each connection that is being received from has a goroutine. Several
+// listeners may be served at once; they share the loops.
 func (s *Server) Serve(ln net.Listener) error {
-	b, err := s.start(ln)
+	b, err := s.start(ln.Addr())
 	if err != nil {
 		_ = ln.Close()
 		return err
@@ -86,8 +91,20 @@ func (s *Server) Serve(ln net.Listener) error {
 	return b.serve(ln)
 }
 
-// start opens the loops for the first listener.
-func (s *Server) start(ln net.Listener) (backend, error) {
+// ServeConn serves one connection that was made elsewhere, in the slow lane,
+// and returns when it is closed or hijacked. nc is closed by then, unless a
+// hijack handler has it. The error says why nc was not served.
+func (s *Server) ServeConn(nc net.Conn) error {
+	b, err := s.start(nc.LocalAddr())
+	if err != nil {
+		_ = nc.Close()
+		return err
+	}
+	return b.serveConn(nc)
+}
+
+// start opens the loops when they are first needed.
+func (s *Server) start(addr net.Addr) (backend, error) {
 	if s.fs.Handler == nil {
 		return nil, ErrNoHandler
 	}
@@ -101,7 +118,7 @@ func (s *Server) start(ln net.Listener) (backend, error) {
 		s.backend = b
 	}
 	s.info = s.backend.info()
-	s.info.Addr = ln.Addr()
+	s.info.Addr = addr
 	if s.opts.ready != nil {
 		s.opts.ready(s.info)
 	}
@@ -138,6 +155,33 @@ func (s *Server) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.info
+}
+
+// GetOpenConnectionsCount returns the number of open connections, without
+// those that were hijacked.
+func (s *Server) GetOpenConnectionsCount() int32 { return s.counts().open }
+
+// GetCurrentConcurrency is the same number; fasthttp has both.
+func (s *Server) GetCurrentConcurrency() uint32 { return uint32(s.counts().open) }
+
+// GetRejectedConnectionsCount returns how many connections were refused
+// because of Concurrency or MaxConnsPerIP.
+func (s *Server) GetRejectedConnectionsCount() uint32 { return s.counts().rejected }
+
+// counts are the counters of a backend.
+type counts struct {
+	open     int32
+	rejected uint32
+}
+
+func (s *Server) counts() counts {
+	s.mu.Lock()
+	b := s.backend
+	s.mu.Unlock()
+	if b == nil {
+		return counts{}
+	}
+	return b.counts()
 }
 
 func (s *Server) logger() fasthttp.Logger {

@@ -11,40 +11,56 @@ import (
 
 // loopBackend serves listeners from completion loops.
 type loopBackend struct {
-	engine    *conn.Engine
-	shared    shared
+	server *Server
+	engine *conn.Engine
+	shared shared
+
+	slowMu   sync.Mutex
+	slow     *conn.Engine // for what is no socket; nil until it is needed
+	stopping bool
+	stopped  chan struct{} // closed when shutdown begins
+
 	mu        sync.Mutex
 	protocols []*protocol
-	stopped   chan struct{} // closed when shutdown begins
-	stopOnce  sync.Once
 }
 
 func newBackend(s *Server) (backend, error) {
 	if errInside != nil {
 		return nil, errInside
 	}
-	b := &loopBackend{stopped: make(chan struct{})}
+	b := &loopBackend{server: s, stopped: make(chan struct{})}
 	b.shared.cfg = newConfig(s)
 	b.shared.timeoutSlots = make(chan struct{}, b.shared.cfg.concurrency)
-	o := conn.Options{
-		Driver: s.opts.driver, MaxTier: s.opts.maxTier, Loops: s.opts.loops,
-		Handler: b.newProtocol,
-		// A whole head must fit, and a little of what comes after it.
-		ReadLimit: max(64<<10, b.shared.cfg.headLimit+4<<10),
-		OnWarning: func(err error) { b.shared.cfg.logger.Printf("%v", err) },
-	}
-	if o.Loops == 0 {
-		o.Loops = defaultLoops(runtime.GOMAXPROCS(0), s.opts.dispatch)
-	}
-	if s.opts.tune.conn != nil {
-		s.opts.tune.conn(&o)
-	}
-	e, err := conn.Start(o)
+	e, err := conn.Start(b.connOptions())
 	if err != nil {
 		return nil, err
 	}
 	b.engine = e
 	return b, nil
+}
+
+func (b *loopBackend) connOptions() conn.Options {
+	opts, cfg := &b.server.opts, &b.shared.cfg
+	o := conn.Options{
+		Driver: opts.driver, MaxTier: opts.maxTier, Loops: opts.loops,
+		Handler: b.newProtocol,
+		// A whole head must fit, and a little of what comes after it.
+		ReadLimit: max(64<<10, cfg.headLimit+4<<10),
+		OnWarning: func(err error) { cfg.logger.Printf("%v", err) },
+	}
+	if o.Loops == 0 {
+		o.Loops = defaultLoops(runtime.GOMAXPROCS(0), opts.dispatch)
+	}
+	if cfg.fs.TCPKeepalive {
+		o.KeepAlive = cfg.fs.TCPKeepalivePeriod
+		if o.KeepAlive <= 0 {
+			o.KeepAlive = -1
+		}
+	}
+	if opts.tune.conn != nil {
+		opts.tune.conn(&o)
+	}
+	return o
 }
 
 func (b *loopBackend) newProtocol(l *conn.Loop) conn.Handler {
@@ -56,24 +72,101 @@ func (b *loopBackend) newProtocol(l *conn.Loop) conn.Handler {
 }
 
 func (b *loopBackend) serve(ln net.Listener) error {
-	if err := b.engine.Listen(ln); err != nil {
-		return err
+	e := b.engine
+	switch ln.(type) {
+	case *net.TCPListener, *net.UnixListener:
+		if err := e.Listen(ln); err != nil {
+			return err
+		}
+	default:
+		var err error
+		if e, err = b.slowEngine(); err != nil {
+			return err
+		}
+		e.ListenNet(newHandshaker(ln, b.server))
 	}
 	select {
 	case <-b.stopped:
 		return nil
-	case <-b.engine.Failed():
-		return b.engine.Err()
+	case <-e.Failed():
+		return e.Err()
+	}
+}
+
+// slowEngine returns the engine for connections that are no sockets.
+func (b *loopBackend) slowEngine() (*conn.Engine, error) {
+	b.slowMu.Lock()
+	defer b.slowMu.Unlock()
+	select {
+	case <-b.stopped:
+		return nil, net.ErrClosed
+	default:
+	}
+	if b.slow == nil {
+		o := b.connOptions()
+		o.Loops = 1
+		e, err := conn.StartNet(o)
+		if err != nil {
+			return nil, err
+		}
+		b.slow = e
+	}
+	return b.slow, nil
+}
+
+// serveConn serves one connection and returns when it is closed.
+func (b *loopBackend) serveConn(nc net.Conn) error {
+	e, err := b.slowEngine()
+	if err != nil {
+		_ = nc.Close()
+		return err
+	}
+	if tc, ok := nc.(tlsConn); ok {
+		proto, err := handshake(tc, b.server.opts.headerTimeout)
+		if err != nil {
+			_ = nc.Close()
+			return err
+		}
+		if h := nextProtos(b.server.fs)[proto]; h != nil {
+			defer nc.Close()
+			return h(nc)
+		}
+	}
+	sc := &servedConn{Conn: nc, done: make(chan struct{})}
+	e.ServeNet(sc)
+	select {
+	case <-sc.done:
+		return sc.err
+	case <-e.Done():
+		return net.ErrClosed
 	}
 }
 
 func (b *loopBackend) shutdown(ctx context.Context) error {
-	b.stopOnce.Do(func() { close(b.stopped) })
+	b.slowMu.Lock()
+	slow := b.slow
+	if !b.stopping {
+		b.stopping = true
+		close(b.stopped)
+	}
+	b.slowMu.Unlock()
+	var slowErr error
+	done := make(chan struct{})
+	go func() {
+		if slow != nil {
+			slowErr = slow.Shutdown(ctx)
+		}
+		close(done)
+	}()
 	err := b.engine.Shutdown(ctx)
+	<-done
 	for _, p := range b.protocols {
 		if p.pool != nil {
 			p.pool.stop()
 		}
+	}
+	if err == nil {
+		err = slowErr
 	}
 	return err
 }
@@ -85,4 +178,8 @@ func (b *loopBackend) info() Info {
 		i.Tier = b.engine.Tier().String()
 	}
 	return i
+}
+
+func (b *loopBackend) counts() counts {
+	return counts{open: int32(b.shared.open.Load()), rejected: b.shared.rejections.Load()}
 }

@@ -19,6 +19,8 @@ func newBackend(s *Server) (backend, error) { return netBackend{s}, nil }
 
 func (b netBackend) serve(ln net.Listener) error { return b.s.fs.Serve(ln) }
 
+func (b netBackend) serveConn(nc net.Conn) error { return b.s.fs.ServeConn(nc) }
+
 func (b netBackend) shutdown(ctx context.Context) error { return b.s.fs.ShutdownWithContext(ctx) }
 
 func (b netBackend) info() Info {
@@ -26,4 +28,8 @@ func (b netBackend) info() Info {
 		Driver: "net", Dispatch: "goroutine per connection",
 		Reason: "the loops need Linux; on " + runtime.GOOS + " fasthttp's own server serves, for development",
 	}
+}
+
+func (b netBackend) counts() counts {
+	return counts{open: b.s.fs.GetOpenConnectionsCount(), rejected: b.s.fs.GetRejectedConnectionsCount()}
 }

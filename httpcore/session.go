@@ -4,7 +4,10 @@ package httpcore
 
 import (
 	"errors"
+	"io"
 	"net/netip"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/ringcore/ringcore/conn"
 )
@@ -25,13 +28,15 @@ type session struct {
 	opened        int64  // unix time in nanoseconds
 	requests      uint64 // begun so far
 	remote, local netip.AddrPort
+	facade        *facade     // what ConnState sees, nil when nobody looks
+	served        *servedConn // who waits in ServeConn, nil for nobody
 
-	head     headScanner
-	timing   timing
-	closing  bool // the connection closes once what is in flight is answered
-	ended    bool // the peer has closed its side
-	detached bool // a hijack handler gets the connection
-	rejected bool // beyond Concurrency: answered 503, and not counted
+	head               headScanner
+	timing             timing
+	closing            bool // the connection closes once what is in flight is answered
+	ended              bool // the peer has closed its side
+	detached           bool // a hijack handler gets the connection
+	counted, countedIP bool // in shared
 
 	reading *exchange // its body is being received
 
@@ -128,6 +133,9 @@ func (s *session) settle() {
 	case s.closing, s.ended, s.p.loop.Draining() && !s.head.started():
 		s.c.Close()
 	case !s.head.started():
+		if s.facade != nil && s.requests > 0 && s.timing != timingIdle {
+			s.setState(fasthttp.StateIdle)
+		}
 		s.startTimer(timingIdle)
 	}
 }
@@ -160,7 +168,15 @@ func (s *session) append(x *exchange) {
 // answer runs and answers the requests in order, as far as it goes now.
 func (s *session) answer() {
 	for x := s.first; x != nil && !s.detached; x = s.first {
+		if s.reading == x { // its handler may need the body
+			s.sendContinue()
+		}
 		if x.state == exchangeWaiting {
+			if s.reading == x && s.p.pool == nil {
+				x.state = exchangeRunning // it will wait for the loop
+				go x.runAside()
+				return
+			}
 			if s.p.pool != nil {
 				s.p.pool.submit(x)
 				return
@@ -173,10 +189,18 @@ func (s *session) answer() {
 		}
 		s.first = x.next
 		s.inFlight--
-		s.p.release(x)
+		if s.reading == x {
+			s.leaveUnread(x)
+		} else {
+			s.p.release(x)
+		}
 	}
 	s.sendContinue()
 }
+
+// streaming reports whether the body that is being received goes to a handler
+// (or to nobody) as it comes.
+func (s *session) streaming() bool { return s.reading != nil && s.reading.body.stream != nil }
 
 // startTimer arms the read timer for t unless it is armed for it already:
 // deadlines are absolute, dribbling does not extend them.
@@ -190,7 +214,7 @@ func (s *session) startTimer(t timing) {
 	case timingHead:
 		s.c.SetTimeout(conn.ReadTimer, cfg.headerTimeout)
 	case timingBody:
-		s.c.SetTimeout(conn.ReadTimer, cfg.readTimeout)
+		s.c.SetTimeout(conn.ReadTimer, s.reading.limits.read)
 	case timingIdle:
 		s.c.SetTimeout(conn.ReadTimer, cfg.idleTimeout)
 	default:
@@ -202,7 +226,11 @@ func (s *session) startTimer(t timing) {
 func (s *session) readTimedOut() {
 	was := s.timing
 	s.timing = timingNothing
-	if was == timingHead || was == timingBody {
+	switch {
+	case s.streaming():
+		s.breakStream(s.reading, errTimeout)
+		return
+	case was == timingHead, was == timingBody:
 		s.refuse(errTimeout)
 		return
 	}
@@ -215,6 +243,9 @@ func (s *session) readTimedOut() {
 // for is answered.
 func (s *session) eof() {
 	s.ended = true
+	if s.streaming() {
+		s.breakStream(s.reading, io.ErrUnexpectedEOF)
+	}
 	for x := s.first; x != nil; x = x.next {
 		x.cancel()
 	}
@@ -232,7 +263,9 @@ func (s *session) drain() {
 // closed: the connection is gone. Handlers that still run learn of it from
 // their contexts, and their exchanges come back through their tasks.
 func (s *session) closed() {
-	if x := s.reading; x != nil {
+	if s.streaming() {
+		s.endStream(s.reading, io.ErrUnexpectedEOF)
+	} else if x := s.reading; x != nil && !x.body.deciding {
 		s.p.release(x)
 	}
 	for x := s.first; x != nil; {

@@ -25,7 +25,7 @@ var streamBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 
 // startStream has a goroutine write resp. x comes back through its task.
 func (x *exchange) startStream(c *conn.Conn, resp *fasthttp.Response) {
 	var w io.Writer = c.NewWriter()
-	if d := x.p.cfg.writeTimeout; d > 0 {
+	if d := x.limits.write; d > 0 {
 		w = newStallWriter(x.ref, w, d)
 	}
 	go func() {
@@ -96,6 +96,8 @@ func (x *exchange) stream(w io.Writer, resp *fasthttp.Response) (err error) {
 // knows no chunks: the end of the connection delimits it (RFC 9112 section 6.3).
 func writeUntilClose(w *bufio.Writer, resp *fasthttp.Response) error {
 	body := resp.BodyStream()
+	resp.Header.SetContentLength(-2)
+	resp.Header.Del(fasthttp.HeaderTransferEncoding)
 	head := resp.Header.Header()
 	_, err := w.Write(head)
 	if err == nil && !resp.SkipBody && !bodyless(resp.StatusCode()) {
