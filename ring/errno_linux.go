@@ -18,7 +18,7 @@ const stepBufferRing = "io_uring_register(PBUF_RING)"
 type stepError struct {
 	step  string
 	errno syscall.Errno
-	note  string // what was seen, where there is no errno
+	note  string // what was seen instead, where errno is 0
 }
 
 func (e *stepError) Error() string {
@@ -59,7 +59,11 @@ func verdictOf(errno syscall.Errno) verdict {
 
 // explain makes the final error out of a step that failed: a RefusedError, or
 // an error which says what ran out.
-func explain(failed *stepError) error {
+func explain(err error) error {
+	var failed *stepError
+	if !errors.As(err, &failed) {
+		return fmt.Errorf("ring: %w", err)
+	}
 	if verdictOf(failed.errno) == fail {
 		return exhausted(failed)
 	}

@@ -3,9 +3,11 @@
 package ring
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,180 +40,201 @@ func Probe(maxTier Tier) (Features, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for tier := maxTier; ; tier-- {
-		f, failed := probeTier(tier)
-		if failed == nil {
+		f, err := probeTier(tier)
+		if err == nil {
 			probed.features[maxTier] = &f
 			return f, nil
 		}
-		if tier == Tier519 || verdictOf(failed.errno) != stepDown {
-			return Features{}, explain(failed)
+		if tier == Tier519 || verdictOf(errnoOf(err)) != stepDown {
+			return Features{}, explain(err)
 		}
 	}
 }
 
 // probeTier tries a tier out.
-func probeTier(tier Tier) (Features, *stepError) {
+func probeTier(tier Tier) (Features, error) {
 	cfg, _ := Config{Entries: 8, CQEntries: 64, Buffers: 4, BufferSize: minBufferSize}.withDefaults()
-	u, failed := open(cfg, tier)
-	if failed != nil {
-		return Features{}, failed
+	u, err := open(cfg, tier)
+	if err != nil {
+		return Features{}, err
 	}
 	features := u.Features()
-	p := &probe{u: u, tier: tier, ends: [3]int{-1, -1, -1}}
-	p.run()
-	err := u.Destroy()
-	for _, fd := range p.ends {
+	p := &probe{u: u, tier: tier, listener: -1, client: -1, server: -1}
+	err = p.run()
+	if failed := u.Destroy(); err == nil && failed != nil {
+		err = p.failed("destroy", failed)
+	}
+	for _, fd := range []int{p.listener, p.client, p.server} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
 	}
-	if p.failed == nil && err != nil {
-		p.fail("destroy", errnoOf(err), err.Error())
-	}
-	return features, p.failed
+	return features, err
 }
 
 // probe is one conversation with oneself.
 type probe struct {
-	u      *Uring
-	tier   Tier
-	ends   [3]int // the listening socket, the client, the accepted socket
-	memory []byte
-	failed *stepError
+	u                        *Uring
+	tier                     Tier
+	listener, client, server int
 }
 
 const (
-	probeListener, probeClient, probeServer = 0, 1, 2
-
 	probePatience = 2 * time.Second
 	probeToken    = Token(1)
 )
 
-func (p *probe) fail(what string, errno unix.Errno, note string) {
-	if p.failed == nil {
-		p.failed = &stepError{step: fmt.Sprintf("trying tier %v: %s", p.tier, what), errno: errno, note: note}
+// failed says what part of the conversation failed, and how.
+func (p *probe) failed(what string, err error) error {
+	return &stepError{
+		step:  fmt.Sprintf("trying tier %v: %s", p.tier, what),
+		errno: errnoOf(err),
+		note:  err.Error(),
 	}
 }
 
 // run goes through the conversation until something fails.
-func (p *probe) run() {
-	if !p.connect() {
-		return
+func (p *probe) run() error {
+	if err := p.connect(); err != nil {
+		return p.failed("connect", err)
 	}
-	u := p.u
-	u.Accept(p.ends[probeListener], probeToken)
-	ev, ok := p.expect("accept", OpAccept, 0)
-	if !ok {
-		return
+	if err := p.accept(); err != nil {
+		return p.failed("accept", err)
 	}
-	p.ends[probeServer] = ev.N
-	fd := ev.N
-	if !ev.More {
-		p.fail("accept", 0, "accept is not multishot")
-		return
+	if err := p.receive(); err != nil {
+		return p.failed("receive", err)
 	}
-
-	// Twice, so that a multishot receive shows that it is one.
-	u.Receive(fd, probeToken)
-	for i := range 2 {
-		if _, err := unix.Write(p.ends[probeClient], []byte{'r'}); err != nil {
-			p.fail("write", errnoOf(err), "")
-			return
-		}
-		ev, ok := p.expect("receive", OpReceive, 0)
-		if !ok {
-			return
-		}
-		if len(ev.Data) != 1 || ev.Data[0] != 'r' {
-			p.fail("receive", 0, "received something else than was sent")
-			return
-		}
-		u.Release(ev.Buffer)
-		if !ev.More {
-			if p.tier >= Tier60 {
-				p.fail("receive", 0, "receive is not multishot")
-				return
-			}
-			u.Receive(fd, probeToken)
-		}
-		_ = i
+	if err := p.send(); err != nil {
+		return p.failed("send", err)
 	}
-
-	out := p.u.ring.private[:1] // any memory of ours will do
-	u.Send(fd, probeToken, out)
-	if ev, ok = p.expect("send", OpSend, 0); !ok {
-		return
+	if err := p.cancel(); err != nil {
+		return p.failed("cancel", err)
 	}
-	var in [2]byte
-	if n, _, err := unix.Recvfrom(p.ends[probeClient], in[:], unix.MSG_DONTWAIT); n != 1 || ev.N != 1 {
-		p.fail("send", errnoOf(err), "what was sent did not arrive")
-		return
-	}
-
-	u.Cancel(fd, probeToken, OpReceive)
-	if ev, ok = p.expect("cancel", OpReceive, unix.ECANCELED); ok && ev.More {
-		p.fail("cancel", 0, "a cancelled receive goes on")
-	}
+	return nil
 }
 
-// expect waits for the completion of op, and for it to be want.
-func (p *probe) expect(what string, op Op, want unix.Errno) (ev Event, ok bool) {
+func (p *probe) accept() error {
+	p.u.Accept(p.listener, probeToken)
+	ev, err := p.next(OpAccept, 0)
+	if err != nil {
+		return err
+	}
+	p.server = ev.N
+	if !ev.More {
+		return errors.New("it is not multishot")
+	}
+	return nil
+}
+
+// receive receives twice, so that a multishot receive shows that it is one.
+func (p *probe) receive() error {
+	p.u.Receive(p.server, probeToken)
+	for range 2 {
+		if _, err := unix.Write(p.client, []byte{'r'}); err != nil {
+			return err
+		}
+		ev, err := p.next(OpReceive, 0)
+		if err != nil {
+			return err
+		}
+		if len(ev.Data) != 1 || ev.Data[0] != 'r' {
+			return errors.New("it is not what was sent")
+		}
+		p.u.Release(ev.Buffer)
+		if ev.More {
+			continue
+		}
+		if p.tier >= Tier60 {
+			return errors.New("it is not multishot")
+		}
+		p.u.Receive(p.server, probeToken)
+	}
+	return nil
+}
+
+func (p *probe) send() error {
+	out := p.u.ring.private[:1] // any memory of ours will do
+	p.u.Send(p.server, probeToken, out)
+	ev, err := p.next(OpSend, 0)
+	if err != nil {
+		return err
+	}
+	var in [2]byte
+	if n, _, err := unix.Recvfrom(p.client, in[:], unix.MSG_DONTWAIT); err != nil {
+		return err
+	} else if n != 1 || ev.N != 1 {
+		return errors.New("it is not what arrives")
+	}
+	return nil
+}
+
+func (p *probe) cancel() error {
+	p.u.Cancel(p.server, probeToken, OpReceive)
+	ev, err := p.next(OpReceive, unix.ECANCELED)
+	if err == nil && ev.More {
+		return errors.New("the operation goes on")
+	}
+	return err
+}
+
+// next waits for the completion of op, and for it to be want.
+func (p *probe) next(op Op, want syscall.Errno) (ev Event, err error) {
 	deadline := time.Now().Add(probePatience)
 	for !p.u.Next(&ev) {
 		left := time.Until(deadline)
 		if left <= 0 {
-			p.fail(what, 0, "no completion")
-			return ev, false
+			return ev, errors.New("no completion")
 		}
 		if err := p.u.Wait(left); err != nil {
-			p.fail(what, errnoOf(err), err.Error())
-			return ev, false
+			return ev, err
 		}
 	}
-	if ev.Op != op || ev.Err != want {
-		p.fail(what, ev.Err, fmt.Sprintf("completed as %v", ev.Op))
-		return ev, false
+	switch {
+	case ev.Op != op:
+		return ev, fmt.Errorf("%v completed instead", ev.Op)
+	case ev.Err == want:
+		return ev, nil
+	case ev.Err != 0:
+		return ev, ev.Err
 	}
-	return ev, true
+	return ev, fmt.Errorf("no error, want %w", want)
 }
 
 // connect makes a listening socket with one connection waiting: over loopback,
 // or where that is not to be had, over a unix socket without a name.
-func (p *probe) connect() bool {
+func (p *probe) connect() error {
 	err := p.connectTo(unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-	if verdictOf(errnoOf(err)) == fail {
-		p.fail("socket", errnoOf(err), "")
-		return false
-	}
-	if err != nil {
+	if err != nil && verdictOf(errnoOf(err)) != fail {
 		err = p.connectTo(unix.AF_UNIX, &unix.SockaddrUnix{})
 	}
-	if err != nil {
-		p.fail("socket", errnoOf(err), "")
-	}
-	return err == nil
+	return err
 }
 
 func (p *probe) connectTo(family int, address unix.Sockaddr) error {
-	for _, i := range []int{probeListener, probeClient} {
+	for _, end := range []*int{&p.listener, &p.client} {
 		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
-		if p.ends[i] >= 0 {
-			unix.Close(p.ends[i])
+		if *end >= 0 {
+			unix.Close(*end)
 		}
-		p.ends[i] = fd
+		*end = fd
 	}
-	if err := unix.Bind(p.ends[probeListener], address); err != nil {
+	if err := unix.Bind(p.listener, address); err != nil {
 		return err
 	}
-	if err := unix.Listen(p.ends[probeListener], 1); err != nil {
+	if err := unix.Listen(p.listener, 1); err != nil {
 		return err
 	}
-	bound, err := unix.Getsockname(p.ends[probeListener])
+	bound, err := unix.Getsockname(p.listener)
 	if err != nil {
 		return err
 	}
-	return unix.Connect(p.ends[probeClient], bound)
+	// A firewall may drop what goes over loopback: not wait for that for minutes.
+	limit := unix.NsecToTimeval(int64(probePatience))
+	if err := unix.SetsockoptTimeval(p.client, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
+		return err
+	}
+	return unix.Connect(p.client, bound)
 }

@@ -56,35 +56,34 @@ func Open(cfg Config) (*Uring, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, failed := open(cfg, features.Tier)
-	if failed != nil {
-		return nil, explain(failed)
+	u, err := open(cfg, features.Tier)
+	if err != nil {
+		return nil, explain(err)
 	}
 	return u, nil
 }
 
 // open sets up an io_uring of the given tier. cfg is complete.
-func open(cfg Config, tier Tier) (u *Uring, failed *stepError) {
-	u = &Uring{tier: tier}
-	var err error
-	defer func() {
-		if err != nil {
-			u.free()
-			u, failed = nil, err.(*stepError)
-		}
-	}()
-	if u.buffers, err = newBufferRing(cfg.Buffers, cfg.BufferSize); err != nil {
-		return
-	}
-	if u.waker, err = newWaker(); err != nil {
-		return
-	}
-	if u.ring, err = newRing(cfg.Entries, cfg.CQEntries, tier, u.buffers, ops); err != nil {
-		return
+func open(cfg Config, tier Tier) (*Uring, error) {
+	u := &Uring{tier: tier}
+	if err := u.setUp(cfg); err != nil {
+		_ = u.free()
+		return nil, err
 	}
 	u.buffers.grow()
 	u.watchWaker()
-	return
+	return u, nil
+}
+
+func (u *Uring) setUp(cfg Config) (err error) {
+	if u.buffers, err = newBufferRing(cfg.Buffers, cfg.BufferSize); err != nil {
+		return err
+	}
+	if u.waker, err = newWaker(); err != nil {
+		return err
+	}
+	u.ring, err = newRing(cfg.Entries, cfg.CQEntries, u.tier, u.buffers, ops)
+	return err
 }
 
 // Features says what the ring of this driver is and does.
@@ -210,13 +209,18 @@ func (u *Uring) received(c *cqe, ev *Event) {
 
 // internal takes the completion of an operation of the driver's own.
 func (u *Uring) internal(c *cqe) {
-	if c.userData != userDataWake || c.flags&cqeMore != 0 {
-		return // whatever a cancel says, its target's own completion counts
+	errno := syscall.Errno(max(0, -c.res))
+	switch {
+	case c.userData == userDataCancel:
+		switch errno {
+		case 0, unix.ENOENT, unix.EALREADY: // done; nothing to cancel; under way
+		default:
+			u.failed = fmt.Errorf("ring: cancel: %w", errno)
+		}
+	case c.flags&cqeMore != 0: // woken; the Wait that ended for it was enough
+	case errno == 0 || errno == unix.ECANCELED:
+		u.watchWaker() // a multishot poll ends, for one, when the CQ overflows
+	default:
+		u.failed = fmt.Errorf("ring: poll of the eventfd: %w", errno)
 	}
-	// An overflow of the CQ ends a multishot poll like any other.
-	if c.res < 0 && c.res != -int32(unix.ECANCELED) {
-		u.failed = fmt.Errorf("ring: poll of the eventfd: %w", syscall.Errno(-c.res))
-		return
-	}
-	u.watchWaker()
 }

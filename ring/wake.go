@@ -9,17 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The states of a loop as its wakers see it.
+// The states of a loop as its wakers see it:
 //
-//	         Wake                 Wake: write
-//	awake ─────────▶ woken ◀───────────────── asleep
-//	  │ ▲              │                        ▲
-//	  │ └── Wait ends ─┘                        │
-//	  └─────────── before waiting ──────────────┘
+//	awake ──Wake──▶ woken        nothing to do but to say so
+//	awake ──Wait──▶ asleep       about to wait in the kernel
+//	asleep ─Wake──▶ woken        and the eventfd is written
+//	woken, asleep ──▶ awake      Wait returns
 //
-// A loop goes to sleep from awake only. Woken means that a Wake has come since
-// the last Wait ended: the next one does not wait. So a wake is a system call
-// only when the loop sleeps, and of many only one is.
+// A loop goes to sleep from awake only: woken means that a Wake has come since
+// the last Wait ended, so that the next one must not wait. A wake is a system
+// call only when the loop sleeps, and of many only one is.
 const (
 	awake uint32 = iota
 	woken

@@ -137,10 +137,11 @@ func show(ev *ring.Event) string {
 		ev.Token.Slot(), ev.Token.Generation(), ev.Op, ev.More, ev.Err, ev.N, len(ev.Data), ev.Buffer)
 }
 
-// listen makes a listening socket on a free port of loopback.
+// listen makes a listening socket on a free port of loopback, in non-blocking
+// mode as Go's own are: what the driver needs is the driver's to set.
 func (h *harness) listen() (fd int, address string) {
 	h.t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	h.must("socket", err)
 	h.owned = append(h.owned, fd)
 	h.must("bind", unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))

@@ -55,6 +55,11 @@ func testDetach(t *testing.T, open Open) {
 	h.until("cancel", func() bool { return s.cancelled })
 	h.must("Detach", h.Detach(fd))
 	h.disown(fd)
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	h.must("F_GETFL", err)
+	if flags&unix.O_NONBLOCK == 0 {
+		t.Errorf("a detached socket is in blocking mode")
+	}
 	file := os.NewFile(uintptr(fd), "detached")
 	conn, err := net.FileConn(file)
 	h.must("FileConn", err)

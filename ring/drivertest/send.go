@@ -5,6 +5,8 @@ package drivertest
 import (
 	"bytes"
 	"io"
+	"os"
+	"os/signal"
 	"testing"
 	"time"
 
@@ -98,6 +100,9 @@ func testSendToReset(t *testing.T, open Open) {
 	s := h.receive(fd, ring.MakeToken(1, 1))
 	reset(h, peer)
 	h.until("reset", func() bool { return !s.armed })
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, unix.SIGPIPE)
+	defer signal.Stop(pipe)
 	p := offHeap(t, 100)
 	for generation := range uint32(3) {
 		token := ring.MakeToken(1, generation)
@@ -116,6 +121,11 @@ func testSendToReset(t *testing.T, open Open) {
 		}
 	}
 	h.quiet("after the sends")
+	select {
+	case <-pipe:
+		t.Errorf("a send raised SIGPIPE")
+	default:
+	}
 }
 
 // testCancelSend: a send that cannot go on ends when cancelled, with what was
