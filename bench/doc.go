@@ -1,0 +1,11 @@
+// Package bench is the folder of programs that show what ringcore does; it
+// holds no code itself.
+//
+//   - server is the bench server: a handful of routes, served by httpcore on
+//     the driver and with the dispatch that its flags name
+//   - idle opens connections and leaves them alone, and says what they cost
+//     the server in memory and CPU time
+//   - peers, a module of its own, serves the same routes by other servers
+//
+// The scripts in scripts/ run them against each other.
+package bench

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/ringcore/ringcore/httpcore"
+)
+
+const usage = `Usage: server [flags]
+
+Serves the benchmark's routes by ringcore until SIGINT or SIGTERM, which drain
+it: no new connections, what was accepted is finished. A second signal cuts.
+
+  -addr HOST:PORT     where to listen; port 0 picks a free one (default 127.0.0.1:8080)
+  -driver KIND        auto, io_uring or epoll (default auto)
+  -loops N            number of loops; 0 derives it from GOMAXPROCS (default 0)
+  -dispatch HOW       where handlers run: inline, on the loop, which they must
+                      never block; or pooled, on goroutines (default pooled)
+  -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
+  -root DIR           also serve the files under DIR at their own path
+  -quiet              print nothing but errors
+
+Routes:
+  /, /plaintext       Hello, World!
+  /json               {"message":"Hello, World!"}
+  /bytes?n=N          N octets, 0 to 67108864 (default 1024)
+  /10k                10240 octets
+  POST /echo          the request's body, at most 4 MiB
+  /slow?ms=N          waits N milliseconds, 0 to 60000, as on a database (default 50)
+  /status?code=N      answers with this status, 200 to 599 (default 200)
+`
+
+// maxLoops bounds -loops: more than any machine has use for.
+const maxLoops = 1024
+
+// config is what the flags say.
+type config struct {
+	addr     string
+	driver   httpcore.DriverKind
+	loops    int
+	dispatch httpcore.Dispatch
+	tier     httpcore.Tier
+	root     string
+	quiet    bool
+}
+
+// errHelp: -h was given.
+var errHelp = errors.New("help wanted")
+
+// parseFlags reads the arguments. Its error is one line for people, or errHelp.
+func parseFlags(args []string) (config, error) {
+	c := config{driver: httpcore.Auto, dispatch: httpcore.Pooled}
+	fs := flag.NewFlagSet("server", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // the caller prints the error, once
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "")
+	fs.StringVar(&c.root, "root", "", "")
+	fs.BoolVar(&c.quiet, "quiet", false, "")
+	fs.Func("loops", "", func(s string) (err error) {
+		c.loops, err = strconv.Atoi(s)
+		if err != nil || c.loops < 0 || c.loops > maxLoops {
+			return fmt.Errorf("want a whole number from 0 to %d", maxLoops)
+		}
+		return nil
+	})
+	fs.Func("driver", "", func(s string) (err error) {
+		c.driver, err = httpcore.ParseDriver(s)
+		return err
+	})
+	fs.Func("dispatch", "", func(s string) (err error) {
+		c.dispatch, err = httpcore.ParseDispatch(s)
+		return err
+	})
+	fs.Func("max-tier", "", func(s string) (err error) {
+		c.tier, err = httpcore.ParseTier(s)
+		return err
+	})
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return c, errHelp
+	case err != nil:
+		return c, err
+	case fs.NArg() > 0:
+		return c, fmt.Errorf("unexpected argument %q (flags only; -h lists them)", fs.Arg(0))
+	}
+	if err := checkAddr(c.addr); err != nil {
+		return c, fmt.Errorf("invalid value %q for flag -addr: %w", c.addr, err)
+	}
+	if err := checkRoot(c.root); err != nil {
+		return c, fmt.Errorf("invalid value %q for flag -root: %w", c.root, err)
+	}
+	return c, nil
+}
+
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return errors.New("want HOST:PORT")
+	}
+	return nil
+}
+
+func checkRoot(root string) error {
+	if root == "" {
+		return nil
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			return path.Err // the value is named already
+		}
+		return err
+	}
+	if !info.IsDir() {
+		return errors.New("not a directory")
+	}
+	return nil
+}
