@@ -115,9 +115,7 @@ func (p *protocol) reject(s *session, why admission) {
 	resp.SetStatusCode(status)
 	resp.SetConnectionClose()
 	resp.Header.SetContentType("text/plain")
-	if p.cfg.name != "" {
-		resp.Header.SetServer(p.cfg.name)
-	}
+	p.cfg.setServer(&resp)
 	resp.Header.SetContentLength(len(text))
 	if _, tls := s.c.NetConn().(tlsConn); !tls {
 		s.c.Write(resp.Header.Header())

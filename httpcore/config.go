@@ -3,6 +3,7 @@
 package httpcore
 
 import (
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -39,7 +40,7 @@ type config struct {
 
 	maxRequestsPerConn uint64
 	disableKeepalive   bool
-	name               string // of the Server field; "" for none
+	serverLine         []byte // the Server field line; nil for none
 }
 
 func newConfig(s *Server) config {
@@ -51,7 +52,6 @@ func newConfig(s *Server) config {
 		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
 		maxRequestsPerConn: uint64(max(fs.MaxRequestsPerConn, 0)),
 		disableKeepalive:   fs.DisableKeepalive,
-		name:               fs.Name,
 	}
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit
@@ -68,8 +68,12 @@ func newConfig(s *Server) config {
 	if c.readTimeout > 0 && (c.headerTimeout <= 0 || c.readTimeout < c.headerTimeout) {
 		c.headerTimeout = c.readTimeout
 	}
-	if c.name == "" && !fs.NoDefaultServerHeader {
-		c.name = "fasthttp"
+	name := fs.Name
+	if name == "" && !fs.NoDefaultServerHeader {
+		name = "fasthttp"
+	}
+	if name != "" {
+		c.serverLine = append(append([]byte("Server: "), strings.NewReplacer("\r", " ", "\n", " ").Replace(name)...), '\r', '\n')
 	}
 	return c
 }

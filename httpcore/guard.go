@@ -22,7 +22,14 @@ type headInfo struct {
 
 func refused(r *refusal) headInfo { return headInfo{contentLength: lengthNone, refusal: r} }
 
-// guardHead checks a head that headScanner has delimited, before fasthttp
+// A guard checks the heads of requests. It remembers the last Host that was
+// found valid: nearly all requests of a server have the same one. One goroutine
+// at a time; the zero value is ready for use.
+type guard struct {
+	host []byte
+}
+
+// check checks a head that headScanner has delimited, before fasthttp
 // parses it: what it accepts, fasthttp accepts with the same framing, and what
 // fasthttp would let through against the RFC is refused. It relies on the
 // scanner for line ends and control octets, and panics on no input.
@@ -32,7 +39,7 @@ func refused(r *refusal) headInfo { return headInfo{contentLength: lengthNone, r
 // (RFC 9110 section 2.5: a server answers with its own minor version), and
 // empty elements disappear from a Trailer list (RFC 9110 section 5.6.1.2).
 // It keeps nothing of p.
-func guardHead(p []byte) headInfo {
+func (g *guard) check(p []byte) headInfo {
 	for len(p) >= 2 && p[0] == '\r' && p[1] == '\n' { // RFC 9112 section 2.2
 		p = p[2:]
 	}
@@ -64,7 +71,7 @@ func guardHead(p []byte) headInfo {
 			return refused(errHeadIncomplete)
 		}
 		end += colon
-		if r := f.take(p[:colon], p[colon+1:end]); r != nil {
+		if r := f.take(g, p[:colon], p[colon+1:end]); r != nil {
 			return refused(r)
 		}
 	}
@@ -81,7 +88,7 @@ type fields struct {
 }
 
 // take looks at one field; value still has its optional white space.
-func (f *fields) take(name, value []byte) *refusal {
+func (f *fields) take(g *guard, name, value []byte) *refusal {
 	switch len(name) {
 	case len("host"):
 		// RFC 9112 section 3.2: 400 to more than one Host field line and to an
@@ -93,7 +100,7 @@ func (f *fields) take(name, value []byte) *refusal {
 			f.host = true
 			value = trimOWS(value)
 			f.hostEmpty = len(value) == 0
-			if !f.hostEmpty && !validHost(value) {
+			if !f.hostEmpty && !g.validHost(value) {
 				return errHost
 			}
 		}
@@ -125,6 +132,22 @@ func (f *fields) take(name, value []byte) *refusal {
 		}
 	}
 	return nil
+}
+
+// maxKnownHost bounds what is remembered.
+const maxKnownHost = 256
+
+func (g *guard) validHost(value []byte) bool {
+	if bytes.Equal(value, g.host) {
+		return true
+	}
+	if !validHost(value) {
+		return false
+	}
+	if len(value) <= maxKnownHost {
+		g.host = append(g.host[:0], value...)
+	}
+	return true
 }
 
 // verdict judges the fields together once the last one is known.

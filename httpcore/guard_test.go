@@ -6,6 +6,9 @@ import (
 )
 
 // guardString sends a head through scanner and guard, as a connection does.
+// guardHead checks a head by a guard that remembers nothing.
+func guardHead(p []byte) headInfo { return new(guard).check(p) }
+
 func guardString(t *testing.T, head string) (headInfo, []byte) {
 	t.Helper()
 	p := []byte(head)

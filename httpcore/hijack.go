@@ -49,9 +49,9 @@ func serveHijacked(x *exchange, h fasthttp.HijackHandler, nc net.Conn, rest []by
 	defer func() {
 		if r := recover(); r != nil {
 			cfg.logger.Printf("httpcore: panic in a hijack handler: %v\n%s", r, debug.Stack())
-			c.close()
+			_ = c.close()
 		} else if !c.keep {
-			c.close()
+			_ = c.close()
 		}
 	}()
 	h(c)

@@ -39,6 +39,9 @@ var inside struct {
 	uriParseErr      field[error]
 	noDefaultDate    field[bool]
 	isTLS            field[bool]
+	// of fasthttp.Response
+	serverLine field[[]byte]
+	serverSet  field[bool]
 	// of fasthttp.Server
 	done              field[atomic.Pointer[chan struct{}]]
 	concurrencyCh     field[chan struct{}]
@@ -69,6 +72,9 @@ func findInside() error {
 	find(&f, &inside.concurrencyCh, srv, "concurrencyCh")
 	find(&f, &inside.concurrencyChOnce, srv, "concurrencyChOnce")
 	find(&f, &inside.nextProtos, srv, "nextProtos")
+	resp := reflect.TypeFor[fasthttp.Response]()
+	find(&f, &inside.serverLine, resp, "Header", "serverDefaultLine")
+	find(&f, &inside.serverSet, resp, "Header", "serverSet")
 	find(&f, &inside.isTLS, ctx, "Request", "isTLS")
 	return f.err
 }

@@ -17,6 +17,7 @@ type pool struct {
 	ring    jobRing
 	backlog []*exchange // what the ring has no room for; the loop's
 	fresh   bool        // jobs were submitted in this turn; the loop's
+	endedAt int64       // the turn whose turnEnd has been; the loop's
 	yields  bool        // one processor only: workers run while the loop yields
 
 	waking  atomic.Bool  // a worker was woken or started and has not looked yet
@@ -50,6 +51,12 @@ func (pl *pool) submit(x *exchange) {
 	if len(pl.backlog) > 0 || !pl.ring.push(x) {
 		pl.backlog = append(pl.backlog, x)
 	}
+	if pl.endedAt == pl.p.loop.Now() {
+		// Too late for this turn's turnEnd, and the loop may sleep before the
+		// next one.
+		pl.spread.Store(true)
+		pl.signal()
+	}
 }
 
 // maxYields bounds how often the loop steps back for its workers in one turn.
@@ -57,6 +64,7 @@ const maxYields = 16
 
 // turnEnd sees to it that what was submitted gets a worker.
 func (pl *pool) turnEnd() {
+	pl.endedAt = pl.p.loop.Now()
 	if !pl.fresh && len(pl.backlog) == 0 {
 		return
 	}
@@ -85,16 +93,6 @@ func (pl *pool) turnEnd() {
 		pl.signal()
 	}
 	pl.spread.Store(true) // many block: the loop has other things to do
-	pl.signal()
-}
-
-// late sees to it that what is submitted after turnEnd, in the same turn, gets
-// a worker: the loop may sleep before it comes to turnEnd again.
-func (pl *pool) late() {
-	if !pl.fresh {
-		return
-	}
-	pl.spread.Store(true) // the loop does not look after it
 	pl.signal()
 }
 

@@ -28,8 +28,12 @@ type protocol struct {
 
 	headBytes bytes.Reader // what parser reads from
 	parser    *bufio.Reader
-	clock     time.Time // the time of the turn at clockAt
+	guard     guard
+	cleanHead []byte    // the last response head that was found clean
+	clock     time.Time // the time of day at clockAt
 	clockAt   int64
+	turn      time.Time // the time of day at turnAt, the turn's
+	turnAt    int64
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.
@@ -44,12 +48,18 @@ func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	return p
 }
 
-// turnTime returns the time of day, read at most once a turn.
+// turnTime returns the time of day, once per turn. The clock is read once a
+// second and carried on by the loop's in between.
 func (p *protocol) turnTime() time.Time {
-	if now := p.loop.Now(); now != p.clockAt {
+	now := p.loop.Now()
+	if now == p.turnAt {
+		return p.turn
+	}
+	if now-p.clockAt >= int64(time.Second) || p.clock.IsZero() {
 		p.clock, p.clockAt = time.Now(), now
 	}
-	return p.clock
+	p.turnAt, p.turn = now, p.clock.Add(time.Duration(now-p.clockAt))
+	return p.turn
 }
 
 const (

@@ -25,7 +25,7 @@ func (s *session) begin(head []byte) {
 	}
 	x := s.next()
 	s.setState(fasthttp.StateActive)
-	info := guardHead(head)
+	info := s.p.guard.check(head)
 	if info.refusal != nil {
 		s.fail(x, info.refusal)
 		return

@@ -31,6 +31,9 @@ func (s *session) respond(x *exchange) bool {
 		return true
 	}
 	for i, rest := range x.rest {
+		if len(rest) == 0 {
+			continue
+		}
 		if x.rest[i] = rest[s.c.Write(rest):]; len(x.rest[i]) > 0 {
 			return false
 		}
@@ -55,11 +58,11 @@ func (s *session) beginResponse(x *exchange) bool {
 	x.begun = true
 	resp := x.response()
 	x.finishHead(resp, s.closesAfter(x))
-	if !namesEndNoLine(&resp.Header) {
-		s.replaceResponse(x)
-		return true
-	}
 	if resp.IsBodyStream() {
+		if !namesEndNoLine(&resp.Header) {
+			s.replaceResponse(x)
+			return true
+		}
 		x.state = exchangeStreaming
 		x.startStream(s.c, resp)
 		return false
@@ -110,8 +113,14 @@ func (x *exchange) finishHead(resp *fasthttp.Response, last bool) {
 		// RFC 9112 section 9.3: an HTTP/1.0 client has to be told.
 		h.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
-	if name := x.p.cfg.name; name != "" && len(h.Server()) == 0 {
-		h.SetServer(name)
+	x.p.cfg.setServer(resp)
+}
+
+// setServer has resp sent with the Server field, unless the handler has set
+// that. fasthttp keeps the line whole for this; it costs no copy.
+func (c *config) setServer(resp *fasthttp.Response) {
+	if p := unsafe.Pointer(resp); c.serverLine != nil && !*inside.serverSet.of(p) {
+		*inside.serverLine.of(p) = c.serverLine
 	}
 }
 
@@ -142,7 +151,7 @@ func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []by
 	}
 	head := resp.Header.AppendBytes(space)
 	switch n := len(head); {
-	case !sanitizeHead(head):
+	case !s.p.clean(head, &resp.Header):
 		s.replaceResponse(x)
 	case &head[0] != &space[0]: // it outgrew the space
 		x.rest = [2][]byte{head, body}
@@ -164,6 +173,20 @@ func (s *session) writeWithTrailers(x *exchange, resp *fasthttp.Response) {
 		return
 	}
 	x.rest[0] = b.Bytes()
+}
+
+// clean makes sure that a serialised head can split nothing (see sanitize.go).
+// Most responses of a server have the same head as the one before, which needs
+// no second look.
+func (p *protocol) clean(head []byte, h *fasthttp.ResponseHeader) bool {
+	if bytes.Equal(head, p.cleanHead) {
+		return true
+	}
+	if !namesEndNoLine(h) || !sanitizeHead(head) {
+		return false
+	}
+	p.cleanHead = append(p.cleanHead[:0], head...)
+	return true
 }
 
 // replaceResponse answers 500 instead of a head that would split the response

@@ -148,9 +148,6 @@ func (s *session) proceed() {
 	} else {
 		s.settle()
 	}
-	if s.p.pool != nil {
-		s.p.pool.late()
-	}
 }
 
 // append adds x to the requests to be answered.

@@ -62,11 +62,11 @@ func newRing(entries, cqEntries int, tier Tier, buffers *bufferRing, allowed []u
 	}
 	r := &ioRing{fd: -1, private: memory, scratch: (*scratch)(unsafe.Pointer(&memory[0]))}
 	if err := r.setUp(entries, cqEntries, setupFlags[tier]|setupAlways); err != nil {
-		r.close()
+		_ = r.close()
 		return nil, err
 	}
 	if err := r.enable(buffers, allowed); err != nil {
-		r.close()
+		_ = r.close()
 		return nil, err
 	}
 	return r, nil
