@@ -10,11 +10,13 @@ import (
 
 // Send buffers come from slabs of mmapped memory, outside the Go heap, so
 // that the kernel may read them while the garbage collector runs. There are
-// two sizes: most answers fit into the small one, and a long body goes out in
-// large ones. A slab that is wholly free is unmapped unless it is the last
-// free one, so that memory follows the load both ways.
+// three sizes: most answers fit into the tiny or the small one (the denser they
+// lie, the fewer pages a turn touches), and a long body goes out in large ones. Slabs that were wholly free for a while are unmapped, but one, so
+// that memory follows the load both ways; not at once, for a loop may need and
+// free thousands of buffers each turn.
 const (
 	slabSize  = 1 << 20
+	tinySize  = 4 << 10
 	smallSize = 16 << 10
 	largeSize = 64 << 10
 )
@@ -41,6 +43,7 @@ type arena struct {
 	maxSlabs int
 	slabs    int
 	empty    int   // slabs that are wholly free
+	unused   int   // the least that empty has been since the last trim
 	partial  *slab // slabs with at least one free buffer
 }
 
@@ -55,6 +58,7 @@ func (a *arena) get() *sendBuf {
 	}
 	if s.nfree == len(s.bufs) {
 		a.empty--
+		a.unused = min(a.unused, a.empty)
 	}
 	b := s.free
 	s.free = b.next
@@ -72,12 +76,22 @@ func (a *arena) put(b *sendBuf) {
 	if s.nfree++; s.nfree == 1 {
 		a.link(s)
 	}
-	if s.nfree < len(s.bufs) {
-		return
+	if s.nfree == len(s.bufs) {
+		a.empty++
 	}
-	if a.empty++; a.empty > 1 {
-		a.drop(s)
+}
+
+// trim unmaps the slabs that nobody has needed since the last trim, but one.
+func (a *arena) trim() {
+	for s := a.partial; s != nil && a.unused > 1; {
+		next := s.next
+		if s.nfree == len(s.bufs) {
+			a.drop(s)
+			a.unused--
+		}
+		s = next
 	}
+	a.unused = a.empty
 }
 
 func (a *arena) grow() *slab {

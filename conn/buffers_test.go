@@ -29,7 +29,10 @@ func TestArenaLimit(t *testing.T) {
 	for _, b := range bufs {
 		a.put(b)
 	}
-	if a.slabs != 1 || a.empty != 1 {
+	if a.trim(); a.slabs != 2 {
+		t.Errorf("the slabs were in use since the last trim: %d are left, want 2", a.slabs)
+	}
+	if a.trim(); a.slabs != 1 || a.empty != 1 {
 		t.Errorf("all buffers are back: %d slabs, %d of them free, want 1 and 1", a.slabs, a.empty)
 	}
 	a.close()
@@ -39,9 +42,9 @@ func TestArenaLimit(t *testing.T) {
 }
 
 // TestArenaAgainstModel takes and returns buffers at random: no two overlap,
-// and at most one free slab is kept.
+// and a trim keeps what was in use since the last one.
 func TestArenaAgainstModel(t *testing.T) {
-	for _, size := range []int{smallSize, largeSize} {
+	for _, size := range []int{tinySize, smallSize, largeSize} {
 		r := rand.New(rand.NewPCG(3, uint64(size)))
 		a := arena{bufSize: size, maxSlabs: 5}
 		limit := 5 * slabSize / size
@@ -76,8 +79,14 @@ func TestArenaAgainstModel(t *testing.T) {
 				delete(inUse, unsafe.Pointer(unsafe.SliceData(b.mem)))
 				a.put(b)
 			}
-			if a.empty > 1 || a.slabs > 5 {
-				t.Fatalf("%d slabs, %d of them free", a.slabs, a.empty)
+			if i%1000 == 0 {
+				a.trim()
+				if a.trim(); a.empty > 1 { // nothing was in use between the two
+					t.Fatalf("%d slabs, %d of them free after two trims", a.slabs, a.empty)
+				}
+			}
+			if a.slabs > 5 {
+				t.Fatalf("%d slabs", a.slabs)
 			}
 		}
 		for _, b := range held {

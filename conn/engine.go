@@ -46,9 +46,10 @@ func Start(o Options) (*Engine, error) {
 	e := &Engine{opts: o, choice: ch, ended: make(chan struct{}), failed: make(chan struct{})}
 	for i := range o.Loops {
 		l := &Loop{engine: e, opts: &e.opts, index: i}
-		// Three quarters for the large buffers: they carry the bodies.
+		// Half for the large buffers: they carry the bodies.
+		l.tiny = arena{bufSize: tinySize, maxSlabs: max(o.MaxQueued/4/slabSize, 1)}
 		l.small = arena{bufSize: smallSize, maxSlabs: max(o.MaxQueued/4/slabSize, 1)}
-		l.large = arena{bufSize: largeSize, maxSlabs: o.MaxQueued / 4 * 3 / slabSize}
+		l.large = arena{bufSize: largeSize, maxSlabs: o.MaxQueued / 2 / slabSize}
 		e.loops = append(e.loops, l)
 	}
 	e.acceptor.loop = e.loops[0]

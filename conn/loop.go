@@ -30,10 +30,12 @@ type Loop struct {
 	nets     netDriver               // driver, if its connections are no sockets
 	shutdown func(fd, how int) error // shutdown(2)
 
-	slots        slots
-	timers       timerQueues
-	small, large arena
-	inputs       inputPool
+	slots              slots
+	timers             timerQueues
+	tiny, small, large arena
+	inputs             inputPool
+
+	trimAt int64 // when to give free send buffers back, 0: there are none
 
 	dirty                *Conn // with output to be flushed
 	starved, starvedLast *Conn // without a receive buffer
@@ -128,6 +130,7 @@ func (l *Loop) turn() error {
 	if l.draining && l.slots.open == 0 {
 		return nil
 	}
+	l.trim()
 	return l.wait()
 }
 
@@ -146,6 +149,27 @@ func (l *Loop) wait() error {
 	return err
 }
 
+// trimEvery is how long free send buffers are kept for the next burst.
+const trimEvery = int64(time.Second)
+
+// trim gives send buffers back to the system. It has a deadline only while
+// there is something to give: a loop at rest does not tick.
+func (l *Loop) trim() {
+	if l.trimAt == 0 {
+		if l.tiny.empty > 1 || l.small.empty > 1 || l.large.empty > 1 {
+			l.trimAt = l.now + trimEvery
+		}
+		return
+	}
+	if l.now >= l.trimAt {
+		l.tiny.trim()
+		l.small.trim()
+		l.large.trim()
+		l.trimAt = 0
+		l.trim()
+	}
+}
+
 // hungryRetry is how long a loop whose send memory is used up, by the system
 // and not by its own connections, waits before it tries again.
 const hungryRetry = 10 * time.Millisecond
@@ -162,6 +186,9 @@ func (l *Loop) timeout() time.Duration {
 		if r := l.now + int64(hungryRetry); at == 0 || r < at {
 			at = r
 		}
+	}
+	if l.trimAt != 0 && (at == 0 || l.trimAt < at) {
+		at = l.trimAt
 	}
 	if at == 0 {
 		return -1
@@ -256,6 +283,7 @@ func (l *Loop) finish(err error) {
 	if l.index == 0 {
 		l.engine.acceptor.end()
 	}
+	l.tiny.close()
 	l.small.close()
 	l.large.close()
 	l.ended.Store(true)

@@ -99,14 +99,7 @@ func (c *Conn) writable() bool {
 // grow adds an empty buffer to the output, large enough for n bytes if there
 // is such a size; nil when there is no memory.
 func (c *Conn) grow(n int) *sendBuf {
-	l := c.loop
-	var b *sendBuf
-	if n > smallSize {
-		b = l.large.get()
-	}
-	if b == nil {
-		b = l.small.get()
-	}
+	b := c.loop.getBuf(n)
 	if b == nil {
 		return nil
 	}
@@ -169,11 +162,32 @@ func (c *Conn) freeSent() {
 	}
 }
 
+// getBuf returns a buffer for n bytes, or the largest there is; nil when the
+// loop's memory is used up.
+func (l *Loop) getBuf(n int) (b *sendBuf) {
+	if n > smallSize {
+		b = l.large.get()
+	}
+	if b == nil && n > tinySize {
+		b = l.small.get()
+	}
+	if b == nil && (n <= tinySize || n > smallSize) {
+		b = l.tiny.get()
+	}
+	if b == nil && n <= tinySize {
+		b = l.small.get()
+	}
+	return b
+}
+
 func (l *Loop) freeBuf(b *sendBuf) {
-	if len(b.mem) == largeSize {
-		l.large.put(b)
-	} else {
+	switch len(b.mem) {
+	case tinySize:
+		l.tiny.put(b)
+	case smallSize:
 		l.small.put(b)
+	default:
+		l.large.put(b)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestSimMemory(t *testing.T) {
 		h := &simEcho{sim: s, size: 40_000, room: 500, slow: 0.9}
 		o := Options{MaxQueued: slabSize, HighWater: 100_000}
 		s.begin(simdriver.Options{})
-		for i := range 40 {
+		for i := range 100 {
 			h.dial(i)
 		}
 		s.run(o, func(*Loop) Handler { return h })

@@ -269,7 +269,7 @@ func TestNoMemory(t *testing.T) {
 		s.data = func(c *Conn, p []byte) int {
 			if small == 0 {
 				small = c.loop.small.maxSlabs
-				c.loop.small.maxSlabs, c.loop.large.maxSlabs = 0, 0
+				c.loop.tiny.maxSlabs, c.loop.small.maxSlabs, c.loop.large.maxSlabs = 0, 0, 0
 				s.world.After(time.Second, func() { s.loop.small.maxSlabs = small })
 			}
 			s.want("Reserve without memory", c.Reserve(10) == nil)

@@ -142,7 +142,7 @@ func (s *sim) checkEmpty(l *Loop) {
 	if l.slots.open != 0 || l.Conns() != 0 {
 		s.failf("%d slots in use, %d connections", l.slots.open, l.Conns())
 	}
-	if l.small.slabs != 0 || l.large.slabs != 0 {
+	if l.tiny.slabs != 0 || l.small.slabs != 0 || l.large.slabs != 0 {
 		s.failf("%d and %d slabs left: send buffers leak", l.small.slabs, l.large.slabs)
 	}
 	free := 0

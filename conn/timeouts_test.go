@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
 )
 
 // timerLoop is a loop that only has timers, and n open connections.
@@ -141,4 +140,3 @@ func TestSetTimeoutByState(t *testing.T) {
 		}
 	}
 }
-

@@ -81,9 +81,10 @@ func WithHeaderTimeout(d time.Duration) Option {
 	return func(o *options) { o.headerTimeout = d }
 }
 
-// WithReady has f called when the server has opened its loops and is about to
-// accept; the Info's Addr then has the port that was chosen for port 0. f must
-// not block.
+// WithReady has f called by each Serve when the server has opened its loops and
+// is about to accept; the Info's Addr then has the port that was chosen for
+// port 0. f may call methods of the Server, but what it waits for is not served
+// meanwhile.
 func WithReady(f func(Info)) Option { return func(o *options) { o.ready = f } }
 
 // defaultLoops derives the number of loops from the number of processors.

@@ -50,13 +50,17 @@ func (s *session) beginResponse(x *exchange) bool {
 		x.begun = true
 		return true
 	}
-	space := s.c.Reserve(headSpace)
+	resp := x.response()
+	need := headSpace
+	if !resp.IsBodyStream() {
+		need = min(headSpace+len(resp.Body()), maxSpace)
+	}
+	space := s.c.Reserve(need)
 	if space == nil {
 		s.c.NotifyDrained()
 		return false
 	}
 	x.begun = true
-	resp := x.response()
 	x.finishHead(resp, s.closesAfter(x))
 	if resp.IsBodyStream() {
 		if !namesEndNoLine(&resp.Header) {
@@ -132,7 +136,11 @@ func bodyless(status int) bool {
 
 // headSpace is the space in which a response head is built in place. Larger
 // ones are built elsewhere and copied.
-const headSpace = 2 << 10
+const headSpace = 1 << 10
+
+// maxSpace is the most that is reserved for a head with its body; longer bodies
+// go in pieces.
+const maxSpace = 16 << 10
 
 // writeResponse writes a response whose body is in memory: into space, which
 // is the connection's send buffer, and what there is no room for into x.rest.

@@ -108,21 +108,26 @@ func (s *Server) start(addr net.Addr) (backend, error) {
 	if s.fs.Handler == nil {
 		return nil, ErrNoHandler
 	}
+	b, info, err := s.open(addr)
+	if err == nil && s.opts.ready != nil {
+		s.opts.ready(info)
+	}
+	return b, err
+}
+
+func (s *Server) open(addr net.Addr) (backend, Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.backend == nil {
 		b, err := newBackend(s)
 		if err != nil {
-			return nil, err
+			return nil, Info{}, err
 		}
 		s.backend = b
 	}
 	s.info = s.backend.info()
 	s.info.Addr = addr
-	if s.opts.ready != nil {
-		s.opts.ready(s.info)
-	}
-	return s.backend, nil
+	return s.backend, s.info, nil
 }
 
 // Shutdown stops accepting, closes the connections that are idle, answers
