@@ -1,12 +1,15 @@
 module github.com/ringcore/ringcore
 
-go 1.26.8
+go 1.26.0
+
+require (
+	github.com/pawelgaczynski/giouring v0.0.0-20230826085535-69588b89acb9
+	github.com/valyala/fasthttp v1.77.0
+	golang.org/x/sys v0.49.0
+)
 
 require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/molecule-man/go-brrr v1.3.0 // indirect
-	github.com/pawelgaczynski/giouring v0.0.0-20230826085535-69588b89acb9 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	github.com/valyala/fasthttp v1.77.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 )

@@ -174,8 +174,11 @@ func TestHTTP10(t *testing.T) {
 func TestConnectionClose(t *testing.T) {
 	run(t, func(t *testing.T, m mode) {
 		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-			if string(ctx.Path()) == "/close" {
+			switch string(ctx.Path()) {
+			case "/close":
 				ctx.SetConnectionClose()
+			case "/never":
+				t.Error("a request behind the last one is handled")
 			}
 			echo(ctx)
 		}})

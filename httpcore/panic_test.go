@@ -27,7 +27,10 @@ func (r badReader) Read([]byte) (int, error) {
 func TestPanicIsAnswered500AndLogged(t *testing.T) {
 	run(t, func(t *testing.T, m mode) {
 		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-			if string(ctx.Path()) == "/panic" {
+			switch string(ctx.Path()) {
+			case "/never":
+				t.Error("a request behind the last one is handled")
+			case "/panic":
 				ctx.Response.Header.Set("X-Half", "done")
 				ctx.WriteString("half")
 				panic("on purpose")

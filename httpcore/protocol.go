@@ -34,6 +34,8 @@ type protocol struct {
 	clockAt   int64
 	turn      time.Time // the time of day at turnAt, the turn's
 	turnAt    int64
+	base      time.Time // the time at which the loop's clock showed baseAt
+	baseAt    int64
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.
@@ -41,6 +43,7 @@ var connIDs atomic.Uint64
 
 func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	p := &protocol{cfg: &sh.cfg, shared: sh, loop: l, timeoutSlots: sh.timeoutSlots}
+	p.base, p.baseAt = time.Now(), l.Now()
 	p.parser = bufio.NewReaderSize(&p.headBytes, sh.cfg.headLimit)
 	if sh.cfg.dispatch == Pooled {
 		p.pool = newPool(p)
@@ -56,7 +59,13 @@ func (p *protocol) turnTime() time.Time {
 		return p.turn
 	}
 	if now-p.clockAt >= int64(time.Second) || p.clock.IsZero() {
-		p.clock, p.clockAt = time.Now(), now
+		t := time.Now()
+		// The turn may have begun a while ago: a time must not lie ahead.
+		late := t.Sub(p.base) - time.Duration(now-p.baseAt)
+		if late < 0 { // base was read later than this
+			p.base, late = p.base.Add(late), 0
+		}
+		p.clock, p.clockAt = t.Add(-late), now
 	}
 	p.turnAt, p.turn = now, p.clock.Add(time.Duration(now-p.clockAt))
 	return p.turn

@@ -238,7 +238,7 @@ func TestPortZeroAndInfo(t *testing.T) {
 		go func() { done <- s.ListenAndServe("127.0.0.1:0") }()
 		i := <-ready
 		if i.Driver != m.driver.String() || i.Dispatch != m.dispatch.String() || i.Loops != 2 ||
-			i.Addr.(*net.TCPAddr).Port == 0 || (i.Tier != "") != (m.driver == IOUring) || i.Reason != "" {
+			i.Addr.(*net.TCPAddr).Port == 0 || (i.Tier != "") != (m.driver == IOUring) || (i.Reason == "") != (m.driver == IOUring) {
 			t.Fatalf("Info is %+v", i)
 		}
 		if name, _ := s.Driver(); name != i.Driver {
@@ -250,8 +250,9 @@ func TestPortZeroAndInfo(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newClient(t, nc)
-			c.send(get("/"))
+			c.send(get("/", "Connection: close"))
 			c.want(200, "GET /||")
+			c.Close()
 		}
 		if err := s.Shutdown(); err != nil {
 			t.Fatal(err)
