@@ -351,6 +351,7 @@ func TestWireAllocations(t *testing.T) {
 	heads := [][]byte{[]byte(browserHead), []byte(post("Expect: 100-continue", "Transfer-Encoding: chunked", "Trailer: X, Y")), []byte(post("Transfer-Encoding: x"))}
 	body := []byte("5;a=\"b\"\r\nhello\r\n0\r\n\r\n")
 	var s headScanner
+	var g guard
 	var d chunkedDecoder
 	if n := testing.AllocsPerRun(100, func() {
 		for _, p := range heads {
@@ -358,7 +359,7 @@ func TestWireAllocations(t *testing.T) {
 			if n, err := s.scan(p); n != len(p) || err != nil {
 				t.Fatal(n, err)
 			}
-			guardHead(p)
+			g.check(p)
 		}
 		d.reset(0)
 		for p := body; !d.done(); {

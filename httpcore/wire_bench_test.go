@@ -68,11 +68,12 @@ func BenchmarkScanDribble(b *testing.B) {
 func BenchmarkGuard(b *testing.B) {
 	for _, bh := range benchHeads {
 		p := []byte(bh.head)
+		var g guard
 		b.Run(fmt.Sprintf("%s-%d", bh.name, len(p)), func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(p)))
 			for b.Loop() {
-				if info := guardHead(p); info.refusal != nil {
+				if info := g.check(p); info.refusal != nil {
 					b.Fatal(info.refusal)
 				}
 			}
