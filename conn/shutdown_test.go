@@ -80,8 +80,7 @@ func TestShutdownBusy(t *testing.T) {
 			working <- struct{}{}
 			return len(p)
 		}}
-		var e *testEngine
-		e = serveEach(t, kind, func(l *Loop) Handler {
+		e := serveEach(t, kind, func(l *Loop) Handler {
 			return drainScript{h, func() {
 				if !l.Draining() {
 					t.Error("Draining is false in Drain")

@@ -110,11 +110,10 @@ type simPeer struct {
 
 // simEchoConn is what the server keeps of a connection.
 type simEchoConn struct {
-	peer     *simPeer // nil until its first byte has come
-	done     bool     // Closed, or detached
-	detached bool
-	eof      bool
-	later    bool // redeliver is at it
+	peer  *simPeer // nil until its first byte has come
+	done  bool     // Closed, or detached
+	eof   bool
+	later bool // redeliver is at it
 }
 
 func (h *simEcho) dial(number int) {

@@ -50,7 +50,6 @@ type simRPCConn struct {
 	busy   bool
 	eof    bool
 	answer []byte // what is left to be written
-	last   bool   // Close after that
 	closed bool
 }
 

@@ -35,8 +35,8 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
 	fmt.Println(resp.Header.Get("Server"), string(body))
 	if err := s.Shutdown(); err != nil {
 		log.Fatal(err)
