@@ -71,6 +71,12 @@ func (c *Conn) finish(err error) {
 	for t := range c.timer {
 		c.timer[t].remove()
 	}
+	if err != nil && c.queued > 0 {
+		// What is dropped here the kernel shall drop too: else it would keep
+		// megabytes for a peer that does not read, and end a truncated answer
+		// as if it were whole.
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
 	if c.sending || c.receiving {
 		_ = c.loop.shutdown(int(c.fd), unix.SHUT_RDWR) // ENOTCONN: the peer was faster
 	}

@@ -22,6 +22,12 @@
 // handlers that never wait: while one runs, the other connections of its loop
 // do not.
 //
+// # TLS and other connections
+//
+// TLS (ListenAndServeTLS and its kin), in-memory listeners and ServeConn are the
+// slow lane: the same HTTP on the same kind of loop, but over net.Conn, with a
+// goroutine for each connection that is being received from.
+//
 // # What is refused
 //
 // A request is checked on our side of the parser, so that no two readers of
@@ -35,6 +41,10 @@
 //
 //   - A RequestCtx and everything it hands out is valid until the handler
 //     returns, as with fasthttp.
+//   - A handler that calls runtime.Goexit gets 500 for its client with [Pooled];
+//     with [Inline] it takes the loop along.
+//   - A panic in a fasthttp.StreamWriter is outside every recover but its own:
+//     fasthttp runs it on a goroutine of its own.
 //   - On systems other than Linux requests are served by fasthttp's own server,
 //     and Driver says "net": for development, not for production.
 package httpcore

@@ -87,6 +87,7 @@ func newExchange(p *protocol) *exchange {
 	x.ctx.Init2(&x.peer, p.cfg.logger, fs.ReduceMemoryUsage)
 	ctx := unsafe.Pointer(&x.ctx)
 	*inside.server.of(ctx) = s
+	*inside.connID.of(ctx) = 0 // bound to no connection, see begin
 	if fs.FormValueFunc != nil {
 		*inside.formValueFunc.of(ctx) = fs.FormValueFunc
 	}
@@ -95,15 +96,17 @@ func newExchange(p *protocol) *exchange {
 
 // begin binds x to the next request of s.
 func (x *exchange) begin(s *session) {
-	x.ref = s.c.Ref()
-	x.peer.remote, x.peer.local = s.remote, s.local
+	ctx := unsafe.Pointer(&x.ctx)
+	if id := inside.connID.of(ctx); *id != s.id { // else of the same connection, as when pipelined
+		*id = s.id
+		*inside.connTime.of(ctx) = time.Unix(0, s.opened)
+		x.ref = s.c.Ref()
+		x.peer.remote, x.peer.local = s.remote, s.local
+	}
 	if nc := s.c.NetConn(); nc != nil {
 		x.beginNet(bareConn(nc))
 	}
-	ctx := unsafe.Pointer(&x.ctx)
-	*inside.connID.of(ctx) = s.id
 	*inside.connRequestNum.of(ctx) = s.requests
-	*inside.connTime.of(ctx) = time.Unix(0, s.opened)
 	*inside.time.of(ctx) = x.p.turnTime()
 	fs := x.p.cfg.fs
 	if fs.NoDefaultDate {
@@ -148,7 +151,9 @@ func (x *exchange) end() {
 	}
 	x.body.reset()
 	x.state, x.chain = exchangeReading, nil
-	x.gone.Store(false)
+	if x.gone.Load() { // an atomic store for each request would cost more than this
+		x.gone.Store(false)
+	}
 	x.declined, x.limits = false, limits{}
 	x.last, x.final, x.http11, x.panicked, x.skipped, x.streamed = false, false, false, false, false, false
 	x.begun, x.err, x.hijack = false, nil, nil

@@ -72,7 +72,7 @@ func (p *protocol) turnTime() time.Time {
 }
 
 const (
-	idleExchanges = 256  // kept for reuse
+	idleExchanges = 1024 // kept for reuse
 	idleSessions  = 1024 // kept for reuse
 )
 
