@@ -26,6 +26,7 @@ type Loop struct {
 	turnEnd TurnEnder // handler, if it wants that
 	now     int64     // the clock at the start of the turn
 	event   ring.Event
+	addr    sockAddr
 
 	nets     netDriver               // driver, if its connections are no sockets
 	shutdown func(fd, how int) error // shutdown(2)

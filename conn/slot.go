@@ -5,8 +5,6 @@ package conn
 import (
 	"errors"
 	"net"
-	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -198,34 +196,4 @@ func (c *Conn) EOFSeen() bool { return c.eof }
 func (c *Conn) Pending() bool {
 	n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCINQ)
 	return err == nil && n > 0
-}
-
-// LocalAddr returns the local address; it is not valid for a unix socket, and
-// when the connection is already gone. A system call.
-func (c *Conn) LocalAddr() netip.AddrPort {
-	sa, err := unix.Getsockname(int(c.fd))
-	return addrPort(sa, err)
-}
-
-// RemoteAddr returns the peer's address; like LocalAddr.
-func (c *Conn) RemoteAddr() netip.AddrPort {
-	sa, err := unix.Getpeername(int(c.fd))
-	return addrPort(sa, err)
-}
-
-func addrPort(sa unix.Sockaddr, err error) netip.AddrPort {
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		a := netip.AddrFrom16(sa.Addr).Unmap()
-		if sa.ZoneId != 0 {
-			a = a.WithZone(strconv.FormatUint(uint64(sa.ZoneId), 10))
-		}
-		return netip.AddrPortFrom(a, uint16(sa.Port))
-	}
-	return netip.AddrPort{}
 }
