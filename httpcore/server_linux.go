@@ -36,6 +36,9 @@ func newBackend(s *Server) (backend, error) {
 		return nil, err
 	}
 	b.engine = e
+	if kind, reason := e.Driver(); s.opts.driver == Auto && kind == conn.Epoll {
+		b.shared.cfg.logger.Printf("httpcore: serving by epoll: %s", reason) // a silent fallback helps nobody
+	}
 	return b, nil
 }
 

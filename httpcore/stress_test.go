@@ -159,6 +159,11 @@ func TestFDExhaustionChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Before anything is armed: io_uring takes the limit down when an accept is
+	// submitted, and keeps to that.
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 60, Max: 60}); err != nil {
+		t.Fatal(err)
+	}
 	addr := make(chan string, 1)
 	s := New(&fasthttp.Server{Handler: echo}, WithDriver(kind), WithReady(func(i Info) { addr <- i.Addr.String() }))
 	done := make(chan error, 1)
@@ -167,9 +172,6 @@ func TestFDExhaustionChild(t *testing.T) {
 	case err := <-done:
 		t.Fatal(err)
 	case a := <-addr:
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 60, Max: 60}); err != nil {
-			t.Fatal(err)
-		}
 		fmt.Println("addr", a)
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
