@@ -172,7 +172,7 @@ func TestFiles(t *testing.T) {
 		"/%61.txt":       "file a",
 		"/page/":         "<p>page",
 		"/plaintext":     "Hello, World!",
-		"/../root/a.txt": "", // normalised to /root/a.txt, which is not there
+		"/../root/a.txt": "", // normalised to a path inside, which is not there
 	} {
 		res := &get(h, uri).Response
 		if want == "" && res.StatusCode() == 404 {
