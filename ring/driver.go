@@ -147,7 +147,7 @@ type Driver interface {
 	Wait(timeout time.Duration) error
 
 	// Wake ends the present or the next Wait. It may be called from any
-	// goroutine, until Destroy has returned.
+	// goroutine, at any time; after Destroy it does nothing.
 	Wake()
 
 	// Stats returns counters for people and tests.
