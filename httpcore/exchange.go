@@ -101,7 +101,7 @@ func (x *exchange) begin(s *session) {
 		*id = s.id
 		*inside.connTime.of(ctx) = time.Unix(0, s.opened)
 		x.ref = s.c.Ref()
-		x.peer.remote, x.peer.local = s.remote, s.local
+		x.peer.remote, x.peer.local = s.remote, *s.local
 	}
 	if nc := s.c.NetConn(); nc != nil {
 		x.beginNet(bareConn(nc))

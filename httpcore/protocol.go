@@ -5,6 +5,7 @@ package httpcore
 import (
 	"bufio"
 	"bytes"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type protocol struct {
 	turnAt    int64
 	base      time.Time // the time at which the loop's clock showed baseAt
 	baseAt    int64
+	local     *netip.AddrPort // the last connection's
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.
@@ -116,6 +118,16 @@ func (p *protocol) Opened(c *conn.Conn) {
 		s.timing = timingIdle
 		c.SetTimeout(conn.ReadTimer, p.cfg.readTimeout)
 	}
+}
+
+// localAddr returns c's own address. Connections to the same one share it: an
+// idle connection is as small as can be.
+func (p *protocol) localAddr(c *conn.Conn) *netip.AddrPort {
+	if a := c.LocalAddr(); p.local == nil || *p.local != a {
+		shared := a // not a itself, which would escape each time
+		p.local = &shared
+	}
+	return p.local
 }
 
 func (p *protocol) newSession(c *conn.Conn) *session {

@@ -79,7 +79,7 @@ func (s *session) begin(head []byte) {
 func (s *session) next() *exchange {
 	s.requests++
 	if s.requests == 1 {
-		s.remote, s.local = s.remoteAddr(), s.c.LocalAddr()
+		s.remote, s.local = s.remoteAddr(), s.p.localAddr(s.c)
 	}
 	return s.p.acquire(s)
 }

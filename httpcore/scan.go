@@ -19,8 +19,8 @@ const maxEmptyLines = 4
 // It remembers where it stopped: a head that dribbles in costs O(n) in all.
 // The zero value is ready for use; one goroutine at a time.
 type headScanner struct {
-	pos   int // octets examined; those before are clean
-	empty int // empty lines before the request line
+	pos   int32 // octets examined; those before are clean (a head has 1 GiB at most)
+	empty uint8 // empty lines before the request line
 	state uint8
 }
 
@@ -43,7 +43,7 @@ func (s *headScanner) started() bool { return s.state != scanBefore }
 // the refusal (a *refusal), which no further octet would undo. The caller
 // bounds len(p); p is only read and not kept.
 func (s *headScanner) scan(p []byte) (n int, err error) {
-	i, state := s.pos, s.state
+	i, state := int(s.pos), s.state
 	for {
 		if state != scanWithin {
 			if i >= len(p) {
@@ -102,7 +102,7 @@ func (s *headScanner) scan(p []byte) (n int, err error) {
 			i++
 		case '\r':
 			if i+1 >= len(p) {
-				s.pos, s.state = i, state
+				s.pos, s.state = int32(i), state
 				return 0, nil
 			}
 			if p[i+1] != '\n' {
@@ -119,6 +119,6 @@ func (s *headScanner) scan(p []byte) (n int, err error) {
 			i++
 		}
 	}
-	s.pos, s.state = i, state
+	s.pos, s.state = int32(i), state
 	return 0, nil
 }

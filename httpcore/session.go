@@ -24,12 +24,13 @@ type session struct {
 	p *protocol
 	c *conn.Conn
 
-	id            uint64
-	opened        int64  // unix time in nanoseconds
-	requests      uint64 // begun so far
-	remote, local netip.AddrPort
-	facade        *facade     // what ConnState sees, nil when nobody looks
-	served        *servedConn // who waits in ServeConn, nil for nobody
+	id       uint64
+	opened   int64  // unix time in nanoseconds
+	requests uint64 // begun so far
+	remote   netip.AddrPort
+	local    *netip.AddrPort // shared by the connections to one address
+	facade   *facade         // what ConnState sees, nil when nobody looks
+	served   *servedConn     // who waits in ServeConn, nil for nobody
 
 	head               headScanner
 	timing             timing
