@@ -27,7 +27,7 @@ func BenchmarkNop(b *testing.B) {
 				if _, errno := r.submit(r.sq.publish()); errno != 0 {
 					b.Fatal(errno)
 				}
-				for r.cq.take(&c) {
+				for r.cq.empty(); r.cq.take(&c); {
 					done++
 				}
 			}

@@ -145,12 +145,14 @@ func (b *bufferRing) release(id BufferID) {
 // ranOut says what a receive which found no buffer reports: EAGAIN when it may
 // try again at once, since more buffers were provided or some have come back
 // meanwhile; ENOBUFS when all are with the receiver, so that one is sure to
-// come back.
-func (b *bufferRing) ranOut() syscall.Errno {
+// come back. To a greedy receive, which took most of them itself, no more are
+// provided unless the receiver keeps them: it waits for what its connection can
+// hold.
+func (b *bufferRing) ranOut(greedy bool) syscall.Errno {
 	if b.grown {
 		return unix.EAGAIN // from before the growth: one doubling is enough
 	}
-	if b.provided < len(b.entries) {
+	if b.provided < len(b.entries) && (!greedy || b.inUse == b.provided) {
 		b.grow()
 		b.grown = true
 		return unix.EAGAIN

@@ -108,7 +108,7 @@ func TestRanOut(t *testing.T) {
 		b.publish()
 		// Of many that ran out in one turn, the first lets the ring grow.
 		for range 10 {
-			if errno := b.ranOut(); errno != unix.EAGAIN {
+			if errno := b.ranOut(false); errno != unix.EAGAIN {
 				t.Fatalf("while growing: %v, want EAGAIN", errno)
 			}
 			if b.provided != want {
@@ -118,12 +118,12 @@ func TestRanOut(t *testing.T) {
 	}
 	b.publish()
 	for id := range b.provided {
-		if errno := b.ranOut(); errno != unix.EAGAIN {
+		if errno := b.ranOut(false); errno != unix.EAGAIN {
 			t.Fatalf("with %d of %d in use: %v, want EAGAIN", b.inUse, b.provided, errno)
 		}
 		b.taken(uint16(id), 1)
 	}
-	if errno := b.ranOut(); errno != unix.ENOBUFS {
+	if errno := b.ranOut(false); errno != unix.ENOBUFS {
 		t.Fatalf("with all in use: %v, want ENOBUFS", errno)
 	}
 	for _, id := range []BufferID{NoBuffer, BufferID(b.provided) + 1, 1 << 31} {

@@ -24,9 +24,12 @@ type completionQueue struct {
 	told uint32 // the head as last stored
 }
 
-// take copies the next completion and reports whether there was one.
+// take copies the next completion and reports whether there was one, among
+// those that were there when empty was last called: a turn has an end, however
+// fast the kernel adds to it, and what the turn says (stop that receive) gets
+// to the kernel.
 func (q *completionQueue) take(c *cqe) bool {
-	if q.next == q.end && q.empty() {
+	if q.next == q.end {
 		return false
 	}
 	*c = q.cqes[q.next&q.mask]

@@ -191,4 +191,20 @@ type Config struct {
 	// MaxTier is the highest tier that may be used; default TierBest.
 	// (io_uring only.)
 	MaxTier Tier
+	// Movable asks for a driver that may change hands: see Mover. An io_uring
+	// is then set up without IORING_SETUP_SINGLE_ISSUER and DEFER_TASKRUN,
+	// which bind it to one thread; COOP_TASKRUN costs 0 to 2 % more.
+	Movable bool
+}
+
+// Mover is implemented by a Driver that another goroutine can take over from
+// its owner (with Config.Movable). A Driver that is no Mover does not care which
+// goroutine calls it, as long as it is one at a time.
+type Mover interface {
+	// Move makes the calling goroutine the driver's owner; it must be locked
+	// to its thread. The former one may be anywhere, blocked or busy, but in a
+	// call of this driver, and must make none any more. Operations in flight
+	// that depend on the former owner's thread end with ECANCELED and are to
+	// be started again; a send may have taken some bytes before that.
+	Move()
 }

@@ -15,7 +15,7 @@ func testRing(t testing.TB, tier Tier, entries, cqEntries int, allowed ...uint8)
 	t.Helper()
 	needTier(t, tier)
 	runtime.LockOSThread()
-	r, err := newRing(entries, cqEntries, tier, nil, allowed)
+	r, err := newRing(Config{Entries: entries, CQEntries: cqEntries}, tier, nil, allowed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ var ops = []uint8{opAccept, opRecv, opSend, opAsyncCancel, opPollAdd}
 const rawBatch = 256
 
 // ioRing is one io_uring: its file and its shared memory. The thread that set
-// it up is the only one that may use it.
+// it up is the only one that may use it, unless it is movable.
 type ioRing struct {
 	fd         int
 	enterFD    uintptr // fd, or its number among the thread's registered rings
@@ -55,17 +55,21 @@ type ioRing struct {
 
 // newRing sets a ring up, registers buffers (which may be nil), restricts the
 // ring to the operations allowed, and enables it.
-func newRing(entries, cqEntries int, tier Tier, buffers *bufferRing, allowed []uint8) (*ioRing, error) {
+func newRing(cfg Config, tier Tier, buffers *bufferRing, allowed []uint8) (*ioRing, error) {
 	memory, err := mapMemory(int(unsafe.Sizeof(scratch{})))
 	if err != nil {
 		return nil, err
 	}
 	r := &ioRing{fd: -1, private: memory, scratch: (*scratch)(unsafe.Pointer(&memory[0]))}
-	if err := r.setUp(entries, cqEntries, setupFlags[tier]|setupAlways); err != nil {
+	flags := setupFlags[tier]
+	if cfg.Movable {
+		flags = setupCoopTaskrun
+	}
+	if err := r.setUp(cfg.Entries, cfg.CQEntries, flags|setupAlways); err != nil {
 		_ = r.close()
 		return nil, err
 	}
-	if err := r.enable(buffers, allowed); err != nil {
+	if err := r.enable(buffers, allowed, cfg.Movable); err != nil {
 		_ = r.close()
 		return nil, err
 	}
@@ -145,7 +149,7 @@ func word(p []byte, offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&p[
 
 // enable registers what there is to register, while that is still allowed, and
 // enables the ring for this thread.
-func (r *ioRing) enable(buffers *bufferRing, allowed []uint8) error {
+func (r *ioRing) enable(buffers *bufferRing, allowed []uint8, movable bool) error {
 	s := r.scratch
 	if buffers != nil {
 		buffers.describe(&s.buffers)
@@ -156,10 +160,12 @@ func (r *ioRing) enable(buffers *bufferRing, allowed []uint8) error {
 	// A registered ring fd saves looking the file up in each enter. It is
 	// registered with the thread, and taken back in close. Registering goes by
 	// the real fd, here and there: kernels before 6.3 want it so.
-	s.ringFD = rsrcUpdate{offset: ^uint32(0), data: uint64(r.fd)}
-	if n, errno := r.register(registerRingFDs, unsafe.Pointer(&s.ringFD), 1); errno == 0 && n == 1 {
-		r.registered = true
-		r.enterFD, r.enterFlags = uintptr(s.ringFD.offset), enterRegisteredRing
+	if !movable {
+		s.ringFD = rsrcUpdate{offset: ^uint32(0), data: uint64(r.fd)}
+		if n, errno := r.register(registerRingFDs, unsafe.Pointer(&s.ringFD), 1); errno == 0 && n == 1 {
+			r.registered = true
+			r.enterFD, r.enterFlags = uintptr(s.ringFD.offset), enterRegisteredRing
+		}
 	}
 	list := append(s.restrictions[:0],
 		restriction{opcode: restrictSQEFlagsAllowed, value: sqeBufferSelect},

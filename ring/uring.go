@@ -30,10 +30,16 @@ type Uring struct {
 	buffers *bufferRing
 	waker   *waker
 	tier    Tier
+	thread  int // the owner's, as the kernel numbers it
 
 	backlog  []sqe // what a full SQ had no place for, in order
 	inFlight int   // operations whose last completion has not been taken
 	failed   error // what Next came upon; Wait reports it
+
+	// The receive that took the latest buffers, and how many of them without
+	// a pause: one that takes them all is greedy, and gets no more for it.
+	latest uint64
+	inARow int
 
 	submitted, completed uint64
 }
@@ -65,7 +71,7 @@ func Open(cfg Config) (*Uring, error) {
 
 // open sets up an io_uring of the given tier. cfg is complete.
 func open(cfg Config, tier Tier) (*Uring, error) {
-	u := &Uring{tier: tier}
+	u := &Uring{tier: tier, thread: unix.Gettid()}
 	if err := u.setUp(cfg); err != nil {
 		_ = u.free()
 		return nil, err
@@ -82,7 +88,7 @@ func (u *Uring) setUp(cfg Config) (err error) {
 	if u.waker, err = newWaker(); err != nil {
 		return err
 	}
-	u.ring, err = newRing(cfg.Entries, cfg.CQEntries, u.tier, u.buffers, ops)
+	u.ring, err = newRing(cfg, u.tier, u.buffers, ops)
 	return err
 }
 
@@ -193,6 +199,10 @@ func (u *Uring) Next(ev *Event) bool {
 func (u *Uring) received(c *cqe, ev *Event) {
 	if c.flags&cqeBuffer != 0 {
 		id := uint16(c.flags >> cqeBufferShift)
+		if c.userData != u.latest {
+			u.latest, u.inARow = c.userData, 0
+		}
+		u.inARow++
 		if c.res > 0 {
 			ev.Data, ev.Buffer = u.buffers.taken(id, int(c.res))
 		} else {
@@ -201,7 +211,7 @@ func (u *Uring) received(c *cqe, ev *Event) {
 	}
 	switch ev.Err {
 	case unix.ENOBUFS:
-		ev.Err = u.buffers.ranOut()
+		ev.Err = u.buffers.ranOut(c.userData == u.latest && u.inARow > u.buffers.provided/2)
 	case unix.EINTR:
 		ev.Err = unix.EAGAIN
 	}

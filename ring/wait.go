@@ -62,6 +62,7 @@ func (u *Uring) refill() {
 // Go's scheduler; only when there are none does it wait by one that can.
 func (u *Uring) Wait(timeout time.Duration) error {
 	err := u.wait(timeout)
+	u.ring.cq.empty() // look what there is to take
 	u.waker.answer()
 	return err
 }
