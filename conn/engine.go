@@ -75,7 +75,7 @@ func Start(o Options) (*Engine, error) {
 func (e *Engine) driverConfig() ring.Config {
 	o := &e.opts
 	return ring.Config{Entries: o.Entries, CQEntries: o.CQEntries, Buffers: o.Buffers,
-		BufferSize: o.BufferSize, MaxTier: o.MaxTier}
+		BufferSize: o.BufferSize, MaxTier: o.MaxTier, Movable: o.Movable}
 }
 
 // Driver returns the kind of driver in use, IOUring or Epoll, and why it is

@@ -43,6 +43,7 @@ type Loop struct {
 	hungry, spareHungry  []Ref // waiting for room to write
 	joined               []*Conn
 
+	standby  standby
 	inbox    inbox
 	conns    atomic.Int64 // open connections and those on their way here
 	draining bool
@@ -97,9 +98,19 @@ func (l *Loop) main(ready chan<- error) {
 	l.now = l.opts.Clock()
 	l.handler = l.opts.Handler(l)
 	l.turnEnd, _ = l.handler.(TurnEnder)
+	if l.opts.Movable {
+		l.standby.wake = make(chan struct{}, 1)
+		go l.watch()
+	}
 	ready <- nil
-	err = l.run()
-	l.finish(err)
+	l.serve()
+}
+
+// serve runs the loop until it ends, or until this goroutine has lost it.
+func (l *Loop) serve() {
+	if err := l.run(); err != errTakenOver {
+		l.finish(err)
+	}
 }
 
 func (l *Loop) run() error {
@@ -119,7 +130,9 @@ func (l *Loop) turn() error {
 	l.expire()
 	l.runTasks()
 	if l.turnEnd != nil {
-		l.turnEnd.TurnEnd()
+		if !l.turnEnd.TurnEnd() {
+			return errTakenOver
+		}
 		l.runTasks() // handlers may have finished meanwhile
 	}
 	l.feed()
@@ -288,6 +301,9 @@ func (l *Loop) finish(err error) {
 	l.small.close()
 	l.large.close()
 	l.ended.Store(true)
+	if l.opts.Movable && l.standby.awake.CompareAndSwap(false, true) {
+		close(l.standby.wake) // an awake one sees that the loop has ended
+	}
 	l.runLate()
 	if err == nil {
 		err = derr

@@ -203,7 +203,7 @@ func (l *Loop) onSend(c *Conn, ev *ring.Event) {
 		return
 	}
 	switch ev.Err {
-	case 0, syscall.EINTR, syscall.EAGAIN:
+	case 0, syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED: // the last one: the loop has moved
 	default:
 		c.fail(fmt.Errorf("send: %w", ev.Err))
 		return
