@@ -150,6 +150,8 @@ func (x *exchange) finished(*conn.Loop) {
 	}
 	if x.state == exchangeStreaming {
 		x.streamed = true
+	} else if x.route != nil {
+		x.p.pool.routes.note(x.route, x.took)
 	}
 	x.state = exchangeDone
 	c.State.(*session).proceed()

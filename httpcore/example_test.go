@@ -90,5 +90,5 @@ func ExampleParseDispatch() {
 	// Output:
 	// inline <nil>
 	// pooled <nil>
-	// pooled unknown dispatch "both": want inline or pooled
+	// pooled unknown dispatch "both": want adaptive, inline or pooled
 }

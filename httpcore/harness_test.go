@@ -38,6 +38,8 @@ var modes = []mode{
 	{IOUring, Inline, TierBest},
 	{Epoll, Pooled, TierBest},
 	{Epoll, Inline, TierBest},
+	{IOUring, Adaptive, TierBest},
+	{Epoll, Adaptive, TierBest},
 }
 
 // run runs f as a subtest for each mode: io_uring/pooled, epoll/inline, …

@@ -35,9 +35,13 @@ const (
 	// Inline runs handlers on the loop. It is the fastest way for handlers
 	// that never block; one that does stops its loop meanwhile.
 	Inline
+	// Adaptive runs handlers of routes that have proved quick on the loop, and
+	// the others on goroutines. A handler that blocks on the loop all the same
+	// loses it to another goroutine within a few milliseconds.
+	Adaptive
 )
 
-var dispatchNames = [...]string{"pooled", "inline"}
+var dispatchNames = [...]string{"pooled", "inline", "adaptive"}
 
 func (d Dispatch) String() string {
 	if int(d) < len(dispatchNames) {
@@ -53,7 +57,7 @@ func ParseDispatch(s string) (Dispatch, error) {
 			return Dispatch(i), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown dispatch %q: want inline or pooled", s)
+	return 0, fmt.Errorf("unknown dispatch %q: want adaptive, inline or pooled", s)
 }
 
 // WithDriver chooses the driver; default Auto. With IOUring, serving fails

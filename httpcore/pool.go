@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/ringcore/ringcore/conn"
 )
 
 // pool runs the handlers of one loop on goroutines. A turn's requests are
@@ -19,6 +21,12 @@ type pool struct {
 	fresh   bool        // jobs were submitted in this turn; the loop's
 	endedAt int64       // the turn whose turnEnd has been; the loop's
 	yields  bool        // one processor only: workers run while the loop yields
+
+	adaptive bool // with Adaptive dispatch, and all of these are the loop's
+	routes   routes
+	quick    quickList
+	nudge    conn.Task // brings the next turn about
+	nudged   bool
 
 	waking  atomic.Bool  // a worker was woken or started and has not looked yet
 	spread  atomic.Bool  // who takes a job wakes a worker for the next one
@@ -38,6 +46,9 @@ func newPool(p *protocol) *pool {
 	pl.ring.init()
 	pl.yields = runtime.GOMAXPROCS(0) == 1
 	pl.spread.Store(!pl.yields)
+	pl.adaptive = p.cfg.dispatch == Adaptive
+	pl.routes.init()
+	pl.nudge.Run = func(*conn.Loop) { pl.nudged = false }
 	return pl
 }
 
@@ -47,13 +58,20 @@ func (pl *pool) submit(x *exchange) {
 	for y := x; y != nil; y = y.next {
 		y.state, y.chain = exchangeRunning, y.next
 	}
+	late := pl.endedAt == pl.p.loop.Now() // for this turn's turnEnd; the loop may sleep before the next
+	if pl.isQuick(x) {
+		pl.quick.add(x)
+		if late && !pl.nudged {
+			pl.nudged = true
+			pl.p.loop.Post(&pl.nudge)
+		}
+		return
+	}
 	pl.fresh = true
 	if len(pl.backlog) > 0 || !pl.ring.push(x) {
 		pl.backlog = append(pl.backlog, x)
 	}
-	if pl.endedAt == pl.p.loop.Now() {
-		// Too late for this turn's turnEnd, and the loop may sleep before the
-		// next one.
+	if late {
 		pl.spread.Store(true)
 		pl.signal()
 	}
@@ -62,8 +80,14 @@ func (pl *pool) submit(x *exchange) {
 // maxYields bounds how often the loop steps back for its workers in one turn.
 const maxYields = 16
 
-// turnEnd sees to it that what was submitted gets a worker.
-func (pl *pool) turnEnd() {
+// turnEnd sees to it that what was submitted gets a worker, and runs what is
+// quick here. It reports whether the loop is still this goroutine's.
+func (pl *pool) turnEnd() bool {
+	pl.handOut()
+	return pl.runQuick()
+}
+
+func (pl *pool) handOut() {
 	pl.endedAt = pl.p.loop.Now()
 	if !pl.fresh && len(pl.backlog) == 0 {
 		return
@@ -138,7 +162,7 @@ func (w *worker) work(first *exchange) {
 	pl := w.pl
 	defer w.exit()
 	if first != nil {
-		w.runChain(first)
+		w.runChain(first, false)
 	}
 	for woken := first == nil; ; {
 		x := pl.ring.pop()
@@ -153,7 +177,7 @@ func (w *worker) work(first *exchange) {
 			if pl.spread.Load() && !pl.ring.empty() {
 				pl.signal() // x may block: somebody else looks after the rest
 			}
-			w.runChain(x)
+			w.runChain(x, false)
 			continue
 		}
 		pl.idle.Add(1)
@@ -172,24 +196,26 @@ func (w *worker) work(first *exchange) {
 
 // runChain runs x and the pipelined requests behind it, and hands each back to
 // the loop as soon as it is done.
-func (w *worker) runChain(x *exchange) {
-	skip := false
+func (w *worker) runChain(x *exchange, skip bool) {
 	for x != nil {
 		next := x.chain
 		w.cur = x
 		if skip || x.gone.Load() {
 			x.skipped = true
 		} else {
-			x.run()
+			x.runTimed()
 		}
 		// Requests behind one with which HTTP ends on the connection are not
 		// handled, as fasthttp would not read them.
-		skip = skip || x.skipped || x.hijack != nil || x.closes()
+		skip = skip || x.endsHTTP()
 		w.cur = nil
 		x.finish()
 		x = next
 	}
 }
+
+// endsHTTP reports whether the connection closes, or changes hands, after x.
+func (x *exchange) endsHTTP() bool { return x.skipped || x.hijack != nil || x.closes() }
 
 // exit ends a worker. A handler that called runtime.Goexit takes its goroutine
 // along, but neither its own answer nor the requests behind it.

@@ -47,7 +47,7 @@ func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	p := &protocol{cfg: &sh.cfg, shared: sh, loop: l, timeoutSlots: sh.timeoutSlots}
 	p.base, p.baseAt = time.Now(), l.Now()
 	p.parser = bufio.NewReaderSize(&p.headBytes, sh.cfg.headLimit)
-	if sh.cfg.dispatch == Pooled {
+	if sh.cfg.dispatch != Inline {
 		p.pool = newPool(p)
 	}
 	return p
@@ -182,10 +182,8 @@ func (p *protocol) forget(s *session) {
 }
 
 // TurnEnd hands the turn's requests to the workers.
-func (p *protocol) TurnEnd() {
-	if p.pool != nil {
-		p.pool.turnEnd()
-	}
+func (p *protocol) TurnEnd() bool {
+	return p.pool == nil || p.pool.turnEnd()
 }
 
 // Drain closes the connections that are idle; the others close after their

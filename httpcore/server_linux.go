@@ -49,6 +49,7 @@ func (b *loopBackend) connOptions() conn.Options {
 		Handler: b.newProtocol,
 		// A whole head must fit, and a little of what comes after it.
 		ReadLimit: max(64<<10, cfg.headLimit+4<<10),
+		Movable:   opts.dispatch == Adaptive,
 		OnWarning: func(err error) { cfg.logger.Printf("%v", err) },
 	}
 	if o.Loops == 0 {

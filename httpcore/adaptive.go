@@ -1,0 +1,119 @@
+//go:build linux
+
+package httpcore
+
+import "github.com/ringcore/ringcore/conn"
+
+// Adaptive dispatch: handlers of routes that have proved quick run on the loop,
+// the others on the pool's goroutines. Should one block on the loop all the
+// same, the loop is taken over from it (conn.Loop.StepOut), and it goes on as
+// if it had been on the pool from the start.
+
+// quickList holds the jobs that are to run on the loop, in order.
+type quickList struct{ first, last *exchange }
+
+func (q *quickList) add(x *exchange) {
+	x.queued = nil
+	if q.first == nil {
+		q.first = x
+	} else {
+		q.last.queued = x
+	}
+	q.last = x
+}
+
+func (q *quickList) take() *exchange {
+	x := q.first
+	if x != nil {
+		q.first, x.queued = x.queued, nil
+	}
+	return x
+}
+
+// isQuick reports whether x and what is chained to it may run on the loop. A
+// handler that reads its body as it comes waits for the loop, and so may not.
+func (pl *pool) isQuick(x *exchange) bool {
+	if !pl.adaptive {
+		return false
+	}
+	quick := true
+	for ; x != nil; x = x.chain {
+		x.route = nil
+		if x.err == nil && !x.declined {
+			x.route = pl.routes.find(x.ctx.Method(), x.ctx.Path())
+			quick = quick && x.route.quick() && x.body.stream == nil
+		}
+	}
+	return quick
+}
+
+// runQuick runs the jobs that were kept for the loop, and reports whether the
+// loop is still this goroutine's.
+func (pl *pool) runQuick() bool {
+	for x := pl.quick.take(); x != nil; x = pl.quick.take() {
+		if !pl.runHere(x) {
+			return false
+		}
+	}
+	return true
+}
+
+// runHere is worker.runChain on the loop.
+func (pl *pool) runHere(x *exchange) (owned bool) {
+	loop := pl.p.loop
+	for skip := false; x != nil; {
+		next := x.chain
+		if skip || x.gone.Load() {
+			x.skipped = true
+		} else if t := loop.StepOut(); !pl.callHere(x, t) {
+			// Somebody else has the loop by now: go on as a worker.
+			skip = x.endsHTTP()
+			x.finish()
+			pl.adopt(next, skip)
+			return false
+		}
+		skip = skip || x.endsHTTP()
+		x.finished(loop)
+		x = next
+	}
+	return true
+}
+
+// adopt has the calling goroutine, which is none of the pool's, run x and the
+// requests behind it.
+func (pl *pool) adopt(x *exchange, skip bool) {
+	pl.workers.Add(1)
+	w := worker{pl: pl}
+	defer w.exit()
+	w.runChain(x, skip)
+}
+
+// callHere calls the handler on the loop, and reports whether the loop is still
+// this goroutine's.
+func (pl *pool) callHere(x *exchange, t conn.Ticket) (owned bool) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// runtime.Goexit ends this goroutine, but neither the loop nor the
+		// requests behind this one.
+		next := x.chain
+		pl.p.loop.HandOver(t)
+		x.serverError()
+		x.finish()
+		if next != nil {
+			go pl.adopt(next, false)
+		}
+	}()
+	x.runTimed()
+	returned = true
+	return pl.p.loop.StepIn(t)
+}
+
+// runTimed runs x and notes how long that took.
+func (x *exchange) runTimed() {
+	begun := clock()
+	x.run()
+	x.took = clock() - begun
+}

@@ -1,0 +1,128 @@
+package httpcore
+
+import (
+	"runtime/metrics"
+	"time"
+)
+
+// routes learns which requests are answered quickly. A route is a method and a
+// path in which runs of digits count as equal (/user/1 is /user/2). It belongs
+// to its loop's goroutine.
+//
+// Every route has a debt: so many quick answers it has to give on a goroutine
+// before it may run on the loop. A slow answer adds to it, a quick one takes
+// one away, so that what has become quick comes back to the loop, and what is
+// slow now and then stays away from it.
+type routes struct {
+	table [routeTable]route
+	// newcomers is the debt that a route begins with: it learns from the first
+	// answers of all of them, so that a server with countless quick paths, each
+	// seen once, does not send them all to goroutines.
+	newcomers route
+	gc        gcWatch
+}
+
+// routeTable bounds what is remembered, a power of two. A route that hashes to
+// the same place as another takes its place.
+const routeTable = 1024
+
+type route struct {
+	hash uint32
+	debt int32
+	seen uint32 // answers, up to freshAnswers
+}
+
+const (
+	firstDebt    = 8       // of the first routes of all
+	freshAnswers = 4       // of a route from which the newcomers learn
+	maxDebt      = 1 << 20 // about ten seconds of a busy loop
+	// slowDebt is what a slow answer costs: while it may block the loop for a
+	// tick or two, thousands of quick ones have to make up for that.
+	slowDebt = 4096
+
+	slow     = int64(time.Millisecond)       // takes the loop away from others
+	quickish = int64(100 * time.Microsecond) // a unit of debt
+	// collecting is how long a garbage collection may hold up a handler that
+	// does not block; longer is slow in any case.
+	collecting = int64(10 * time.Millisecond)
+)
+
+func (rs *routes) init() { rs.newcomers.debt = firstDebt }
+
+// find returns the route of a request.
+func (rs *routes) find(method, path []byte) *route {
+	h := routeHash(method, path)
+	r := &rs.table[h%routeTable]
+	if r.hash != h {
+		*r = route{hash: h, debt: rs.newcomers.debt}
+	}
+	return r
+}
+
+// quick reports whether the next request of the route may run on the loop.
+func (r *route) quick() bool { return r.debt == 0 }
+
+// note learns from an answer that took d nanoseconds.
+func (rs *routes) note(r *route, d int64) {
+	points := int32(-1)
+	switch {
+	case d < quickish:
+	case d < slow:
+		points = int32(d / quickish)
+	case d < collecting && rs.gc.passed():
+		points = 0
+	default:
+		points = slowDebt
+	}
+	if r.seen < freshAnswers {
+		r.seen++
+		rs.newcomers.add(points)
+	}
+	r.add(points)
+}
+
+func (r *route) add(points int32) { r.debt = min(max(r.debt+points, 0), maxDebt) }
+
+// routeHash is FNV-1a over the method and the path, with one octet for a run
+// of digits. It is never 0, which marks an empty place.
+func routeHash(method, path []byte) uint32 {
+	const prime = 16777619
+	h := uint32(2166136261)
+	for _, c := range method {
+		h = (h ^ uint32(c)) * prime
+	}
+	digits := false
+	for _, c := range path {
+		if '0' <= c && c <= '9' {
+			if digits {
+				continue
+			}
+			digits, c = true, '0'
+		} else {
+			digits = false
+		}
+		h = (h ^ uint32(c)) * prime
+	}
+	return max(h, 1)
+}
+
+// gcWatch excuses a handler that the garbage collector held up: one per
+// collection, since more of them at once have another cause.
+type gcWatch struct {
+	sample [1]metrics.Sample
+	cycles uint64
+}
+
+func (g *gcWatch) passed() bool {
+	g.sample[0].Name = "/gc/cycles/total:gc-cycles"
+	metrics.Read(g.sample[:])
+	n := g.sample[0].Value.Uint64()
+	passed := n != g.cycles
+	g.cycles = n
+	return passed
+}
+
+var clockBase = time.Now()
+
+// clock is monotonic, in nanoseconds.
+func clock() int64 { return int64(time.Since(clockBase)) }

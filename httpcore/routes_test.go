@@ -1,0 +1,131 @@
+package httpcore
+
+import (
+	"runtime"
+	"testing"
+	"time"
+)
+
+const quickAnswer, slowAnswer = int64(5 * time.Microsecond), int64(50 * time.Millisecond)
+
+func newRoutes() *routes {
+	rs := new(routes)
+	rs.init()
+	return rs
+}
+
+func (rs *routes) get(path string) *route { return rs.find([]byte("GET"), []byte(path)) }
+
+func TestRouteProvesItself(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for n := range firstDebt {
+		if r.quick() {
+			t.Fatalf("quick after %d answers", n)
+		}
+		rs.note(r, quickAnswer)
+	}
+	if !r.quick() {
+		t.Fatal("not quick after as many quick answers as it owed")
+	}
+	if rs.get("/b").debt >= firstDebt {
+		t.Error("newcomers owe as much as the first one")
+	}
+}
+
+func TestSlowRouteStaysAwayAndComesBack(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range 100 {
+		rs.note(r, quickAnswer)
+	}
+	rs.note(r, slowAnswer)
+	if r.quick() {
+		t.Fatal("quick after a slow answer")
+	}
+	for range slowDebt - 1 {
+		rs.note(r, quickAnswer)
+	}
+	if r.quick() {
+		t.Fatal("quick before its debt is paid")
+	}
+	rs.note(r, quickAnswer)
+	if !r.quick() {
+		t.Fatal("it does not come back")
+	}
+	for range 10000 {
+		rs.note(r, slowAnswer)
+	}
+	if r.debt != maxDebt {
+		t.Fatalf("debt %d, want it bounded by %d", r.debt, maxDebt)
+	}
+}
+
+// One answer in a hundred is slow: never on the loop.
+func TestRouteThatIsSlowNowAndThen(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	rs.note(r, slowAnswer)
+	for i := range 10000 {
+		d := quickAnswer
+		if i%100 == 99 {
+			d = slowAnswer
+		}
+		if r.quick() {
+			t.Fatalf("quick at answer %d", i)
+		}
+		rs.note(r, d)
+	}
+}
+
+// Many answers that are each a little long hold a loop up as well.
+func TestRouteThatIsSlowOnAverage(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range 100 {
+		rs.note(r, int64(300*time.Microsecond))
+	}
+	if r.quick() {
+		t.Fatal("quick with 300 µs an answer")
+	}
+}
+
+func TestGarbageCollectionIsExcusedOnce(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range 100 {
+		rs.note(r, quickAnswer)
+	}
+	held := int64(3 * time.Millisecond)
+	rs.gc.passed()
+	runtime.GC()
+	if rs.note(r, held); !r.quick() {
+		t.Fatal("what the collector did is held against the route")
+	}
+	// Unless the test's own garbage brings about another one just now.
+	if rs.note(r, held); r.quick() {
+		rs.note(r, held)
+	}
+	if r.quick() {
+		t.Fatal("excused without a collection")
+	}
+	runtime.GC()
+	if rs.note(r, slowAnswer); r.debt < slowDebt {
+		t.Fatal("50 ms are excused")
+	}
+}
+
+func TestRouteHash(t *testing.T) {
+	rs := newRoutes()
+	if rs.get("/user/1/posts") != rs.get("/user/29876/posts") {
+		t.Error("numbers make routes of their own")
+	}
+	for _, other := range []string{"/user/1/post", "/user//posts", "/"} {
+		if routeHash([]byte("GET"), []byte(other)) == routeHash([]byte("GET"), []byte("/user/1/posts")) {
+			t.Errorf("%s has the same hash", other)
+		}
+	}
+	if routeHash([]byte("GET"), []byte("/a")) == routeHash([]byte("POST"), []byte("/a")) {
+		t.Error("methods do not count")
+	}
+}
