@@ -20,7 +20,12 @@
 // With [Pooled], the default, handlers run on goroutines and may block. With
 // [Inline] they run on the loop itself, which is cheaper still and right for
 // handlers that never wait: while one runs, the other connections of its loop
-// do not.
+// do not. With [Adaptive] they run on the loop as long as their route (the
+// method, and the path with runs of digits taken as equal) answers within about
+// 100 µs, and on goroutines else. It is learnt from every answer: a slow one is
+// forgotten after some thousand quick ones. A handler that blocks on the loop
+// all the same loses it, after one to two milliseconds, to another goroutine,
+// which serves the other connections.
 //
 // # TLS and other connections
 //
@@ -41,8 +46,8 @@
 //
 //   - A RequestCtx and everything it hands out is valid until the handler
 //     returns, as with fasthttp.
-//   - A handler that calls runtime.Goexit gets 500 for its client with [Pooled];
-//     with [Inline] it takes the loop along.
+//   - A handler that calls runtime.Goexit gets 500 for its client with [Pooled]
+//     and [Adaptive]; with [Inline] it takes the loop along.
 //   - A panic in a fasthttp.StreamWriter is outside every recover but its own:
 //     fasthttp runs it on a goroutine of its own.
 //   - On systems other than Linux requests are served by fasthttp's own server,

@@ -37,7 +37,8 @@ const (
 	Inline
 	// Adaptive runs handlers of routes that have proved quick on the loop, and
 	// the others on goroutines. A handler that blocks on the loop all the same
-	// loses it to another goroutine within a few milliseconds.
+	// loses it to another goroutine after one to two milliseconds. Handlers
+	// that burn processor time want GOMAXPROCS to be two more than the loops.
 	Adaptive
 )
 

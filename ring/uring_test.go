@@ -45,6 +45,12 @@ func TestDriver(t *testing.T) {
 			})
 		})
 	}
+	t.Run("movable", func(t *testing.T) {
+		drivertest.Run(t, func(t *testing.T, cfg ring.Config) ring.Driver {
+			cfg.Movable = true
+			return open(t, ring.Tier61, cfg)
+		})
+	})
 }
 
 // TestBlockingMode: io_uring wants sockets which wait, so that an operation

@@ -52,7 +52,7 @@ command_of() {
   local addr=127.0.0.1:$2
   case $1 in
     fasthttp | nethttp) printf '%s\n' "$WORK/peers" -server "$1" -addr "$addr" ;;
-    io_uring-inline | io_uring-pooled | epoll-inline | epoll-pooled)
+    io_uring-inline | io_uring-pooled | io_uring-adaptive | epoll-inline | epoll-pooled | epoll-adaptive)
       printf '%s\n' "$WORK/server" -driver "${1%-*}" -dispatch "${1#*-}" -addr "$addr"
       ;;
     *) return 1 ;;

@@ -21,7 +21,8 @@ it: no new connections, what was accepted is finished. A second signal cuts.
   -driver KIND        auto, io_uring or epoll (default auto)
   -loops N            number of loops; 0 derives it from GOMAXPROCS (default 0)
   -dispatch HOW       where handlers run: inline, on the loop, which they must
-                      never block; or pooled, on goroutines (default pooled)
+                      never block; pooled, on goroutines; or adaptive, on the
+                      loop where they are quick (default pooled)
   -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
   -root DIR           also serve the files under DIR at their own path
   -quiet              print nothing but errors
