@@ -65,14 +65,22 @@ func (pl *pool) runHere(x *exchange) (owned bool) {
 		next := x.chain
 		if skip || x.gone.Load() {
 			x.skipped = true
-		} else if t := loop.StepOut(); !pl.callHere(x, t) {
-			// Somebody else has the loop by now: go on as a worker.
-			skip = x.endsHTTP()
-			x.finish()
-			pl.adopt(next, skip)
-			return false
+		} else {
+			done, owned := pl.callHere(x, loop.StepOut())
+			if !done {
+				return owned // what is behind it goes on after it: see goOn
+			}
+			if !owned {
+				// Somebody else has the loop by now: go on as a worker.
+				skip = x.endsHTTP()
+				x.chain = nil
+				x.finish()
+				pl.adopt(next, skip)
+				return false
+			}
 		}
 		skip = skip || x.endsHTTP()
+		x.chain = nil
 		x.finished(loop)
 		x = next
 	}
@@ -88,9 +96,9 @@ func (pl *pool) adopt(x *exchange, skip bool) {
 	w.runChain(x, skip)
 }
 
-// callHere calls the handler on the loop, and reports whether the loop is still
-// this goroutine's.
-func (pl *pool) callHere(x *exchange, t conn.Ticket) (owned bool) {
+// callHere calls the handler on the loop, and reports whether x is done (or
+// suspended), and whether the loop is still this goroutine's.
+func (pl *pool) callHere(x *exchange, t conn.Ticket) (done, owned bool) {
 	returned := false
 	defer func() {
 		if returned {
@@ -99,6 +107,7 @@ func (pl *pool) callHere(x *exchange, t conn.Ticket) (owned bool) {
 		// runtime.Goexit ends this goroutine, but neither the loop nor the
 		// requests behind this one.
 		next := x.chain
+		x.chain = nil
 		pl.p.loop.HandOver(t)
 		x.serverError()
 		x.finish()
@@ -106,14 +115,17 @@ func (pl *pool) callHere(x *exchange, t conn.Ticket) (owned bool) {
 			go pl.adopt(next, false)
 		}
 	}()
-	x.runTimed()
+	done = x.runTimed()
 	returned = true
-	return pl.p.loop.StepIn(t)
+	return done, pl.p.loop.StepIn(t)
 }
 
-// runTimed runs x and notes how long that took.
-func (x *exchange) runTimed() {
+// runTimed is run, and notes how long it took.
+func (x *exchange) runTimed() bool {
 	begun := clock()
-	x.run()
-	x.took = clock() - begun
+	done := x.run()
+	if done {
+		x.took = clock() - begun
+	}
+	return done
 }

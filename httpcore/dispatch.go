@@ -14,9 +14,21 @@ import (
 )
 
 // run calls the handler and leaves the response in x: on the loop with Inline
-// dispatch, on a worker with Pooled.
-func (x *exchange) run() {
+// dispatch, on a worker with Pooled. It is false if the handler has suspended
+// the request: x comes back to the loop by itself, and must not be touched.
+func (x *exchange) run() bool {
+	x.took = 0
 	x.call()
+	if sp := x.suspension; sp != nil && !x.panicked && sp.handlerReturned() {
+		return false
+	}
+	x.conclude()
+	return true
+}
+
+// conclude follows the handler, or its resumption.
+func (x *exchange) conclude() {
+	x.suspension = nil
 	switch {
 	case x.panicked:
 		x.serverError()
@@ -70,14 +82,16 @@ func (x *exchange) formWanted() bool {
 // runAside runs x on a goroutine of its own, where even with Inline dispatch
 // the handler has to wait for what the loop brings.
 func (x *exchange) runAside() {
-	returned := false
+	returned, suspended := false, false
 	defer func() {
 		if !returned {
 			x.serverError() // runtime.Goexit
 		}
-		x.finish()
+		if !suspended {
+			x.finish()
+		}
 	}()
-	x.run()
+	suspended = !x.run()
 	returned = true
 }
 
@@ -145,6 +159,11 @@ func (x *exchange) isHead() bool { return x.ctx.Request.Header.IsHead() }
 func (x *exchange) finished(*conn.Loop) {
 	c := x.ref.Conn()
 	if c == nil || x.state == exchangeOrphan {
+		for y := x.chain; y != nil; { // held up by a suspension
+			next := y.chain
+			x.p.release(y)
+			y = next
+		}
 		x.p.release(x)
 		return
 	}
@@ -154,5 +173,8 @@ func (x *exchange) finished(*conn.Loop) {
 		x.p.pool.routes.note(x.route, x.took)
 	}
 	x.state = exchangeDone
+	if x.chain != nil { // held up by a suspension
+		x.p.pool.goOn(x)
+	}
 	c.State.(*session).proceed()
 }

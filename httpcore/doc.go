@@ -27,6 +27,8 @@
 // all the same loses it, after one to two milliseconds, to another goroutine,
 // which serves the other connections.
 //
+// [Suspend] lets a handler return at once and answer later, from any goroutine.
+//
 // # TLS and other connections
 //
 // TLS (ListenAndServeTLS and its kin), in-memory listeners and ServeConn are the

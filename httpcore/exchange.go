@@ -30,12 +30,13 @@ type exchange struct {
 	next *exchange // in the loop's free list or in its session
 	task conn.Task // brings it back to the loop
 
-	state  exchangeState
-	chain  *exchange   // the pipelined request that the same worker handles next
-	queued *exchange   // the next job to run on the loop
-	route  *route      // with Adaptive dispatch
-	took   int64       // how long its handler ran, in nanoseconds
-	gone   atomic.Bool // the connection is gone: not to be handled any more
+	state      exchangeState
+	chain      *exchange   // the pipelined request that the same worker handles next
+	queued     *exchange   // the next job to run on the loop
+	suspension *suspension // after Suspend, until the answer is there
+	route      *route      // with Adaptive dispatch
+	took       int64       // how long its handler ran, in nanoseconds
+	gone       atomic.Bool // the connection is gone: not to be handled any more
 
 	limits    limits
 	body      body
@@ -153,7 +154,7 @@ func (x *exchange) end() {
 		inside.done.of(unsafe.Pointer(&x.shell)).Store(&x.done)
 	}
 	x.body.reset()
-	x.state, x.chain, x.route = exchangeReading, nil, nil
+	x.state, x.chain, x.route, x.suspension = exchangeReading, nil, nil, nil
 	if x.gone.Load() { // an atomic store for each request would cost more than this
 		x.gone.Store(false)
 	}

@@ -202,15 +202,29 @@ func (w *worker) runChain(x *exchange, skip bool) {
 		w.cur = x
 		if skip || x.gone.Load() {
 			x.skipped = true
-		} else {
-			x.runTimed()
+		} else if !x.runTimed() {
+			w.cur = nil
+			return // what is behind it goes on after it: see goOn
 		}
 		// Requests behind one with which HTTP ends on the connection are not
 		// handled, as fasthttp would not read them.
 		skip = skip || x.endsHTTP()
-		w.cur = nil
+		w.cur, x.chain = nil, nil
 		x.finish()
 		x = next
+	}
+}
+
+// goOn continues behind x, which was suspended and is done. It runs on the loop.
+func (pl *pool) goOn(x *exchange) {
+	next := x.chain
+	x.chain = nil
+	if !x.endsHTTP() {
+		pl.submit(next)
+		return
+	}
+	for y := next; y != nil; y = y.chain {
+		y.skipped, y.state = true, exchangeDone
 	}
 }
 
@@ -229,6 +243,7 @@ func (w *worker) exit() {
 		return
 	}
 	next := x.chain
+	x.chain = nil
 	x.serverError()
 	x.finish()
 	heir := worker{pl: w.pl}

@@ -15,7 +15,10 @@ type tuning struct{}
 // developed on any system.
 type netBackend struct{ s *Server }
 
-func newBackend(s *Server) (backend, error) { return netBackend{s}, nil }
+func newBackend(s *Server) (backend, error) {
+	s.fs.Handler = suspendable(s.fs.Handler) // once more does no harm
+	return netBackend{s}, nil
+}
 
 func (b netBackend) serve(ln net.Listener) error { return b.s.fs.Serve(ln) }
 

@@ -179,7 +179,10 @@ func (s *session) answer() {
 				s.p.pool.submit(x)
 				return
 			}
-			x.run()
+			if !x.run() {
+				x.state = exchangeRunning // until it is resumed
+				return
+			}
 			x.state = exchangeDone
 		}
 		if x.state != exchangeDone || !s.respond(x) {
