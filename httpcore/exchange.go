@@ -113,6 +113,11 @@ func (x *exchange) begin(s *session) {
 	*inside.connRequestNum.of(ctx) = s.requests
 	*inside.time.of(ctx) = x.p.turnTime()
 	fs := x.p.cfg.fs
+	if fs.SecureErrorLogMessage {
+		for _, f := range inside.secure {
+			*f.of(ctx) = true
+		}
+	}
 	if fs.NoDefaultDate {
 		*inside.noDefaultDate.of(ctx) = true
 	}

@@ -39,6 +39,7 @@ var inside struct {
 	uriParseErr      field[error]
 	noDefaultDate    field[bool]
 	isTLS            field[bool]
+	secure           [4]field[bool] // secureErrorLogMessage
 	// of fasthttp.Response
 	serverLine field[[]byte]
 	serverSet  field[bool]
@@ -76,6 +77,11 @@ func findInside() error {
 	find(&f, &inside.serverLine, resp, "Header", "serverDefaultLine")
 	find(&f, &inside.serverSet, resp, "Header", "serverSet")
 	find(&f, &inside.isTLS, ctx, "Request", "isTLS")
+	for i, path := range [][]string{
+		{"Request"}, {"Response"}, {"Request", "Header", "header"}, {"Response", "Header", "header"},
+	} {
+		find(&f, &inside.secure[i], ctx, append(path, "secureErrorLogMessage")...)
+	}
 	return f.err
 }
 

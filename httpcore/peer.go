@@ -78,9 +78,43 @@ func (p *peer) LocalAddr() net.Addr {
 	return netAddr(p.local)
 }
 
-func (p *peer) SetDeadline(time.Time) error      { return errPeer }
-func (p *peer) SetReadDeadline(time.Time) error  { return errPeer }
-func (p *peer) SetWriteDeadline(time.Time) error { return errPeer }
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (p *peer) SetDeadline(t time.Time) error {
+	_ = p.SetReadDeadline(t)
+	return p.SetWriteDeadline(t)
+}
+
+// SetReadDeadline bounds what is still to come of the request's body
+// (StreamRequestBody); the next request has the server's timeouts again.
+func (p *peer) SetReadDeadline(t time.Time) error {
+	d, x := untilDeadline(t), p.x
+	x.ref.Loop().Post(&conn.Task{Run: func(*conn.Loop) {
+		c := x.ref.Conn()
+		if c == nil || c.Closing() {
+			return
+		}
+		if s := c.State.(*session); s.reading == x {
+			s.timing = timingBody
+			c.SetTimeout(conn.ReadTimer, d)
+		}
+	}})
+	return nil
+}
+
+// SetWriteDeadline bounds the sending of the response, from when it begins: in
+// pieces, as with WriteTimeout, if it is a stream. To be called by the handler.
+func (p *peer) SetWriteDeadline(t time.Time) error {
+	p.x.limits.write = untilDeadline(t)
+	return nil
+}
+
+// untilDeadline returns the time left, at least a nanosecond; 0: no deadline.
+func untilDeadline(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(time.Until(t), 1)
+}
 
 var unixAddr = &net.UnixAddr{Net: "unix"}
 

@@ -38,6 +38,7 @@ type protocol struct {
 	base      time.Time // the time at which the loop's clock showed baseAt
 	baseAt    int64
 	local     *netip.AddrPort // the last connection's
+	loggedAt  int64           // when a failure was last logged, 0: never
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.
@@ -162,9 +163,12 @@ func (p *protocol) TimedOut(c *conn.Conn, which conn.Timer) {
 	s.readTimedOut()
 }
 
-func (p *protocol) Closed(c *conn.Conn, _ error) {
+func (p *protocol) Closed(c *conn.Conn, err error) {
 	s := c.State.(*session)
 	s.setState(fasthttp.StateClosed)
+	if err != nil && p.cfg.fs.LogAllErrors {
+		p.logFailure(s, err)
+	}
 	p.shared.leave(s)
 	p.forget(s)
 }

@@ -234,6 +234,7 @@ func (s *session) submit(x *exchange) {
 // closes after it.
 func (s *session) fail(x *exchange, err error) {
 	x.err, x.last, s.closing = err, true, true
+	s.p.logFailure(s, err)
 	s.submit(x)
 }
 
