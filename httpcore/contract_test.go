@@ -1,0 +1,79 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+// TestContractTableIsComplete: CONTRACT.md names every exported field of
+// fasthttp.Server and every method of RequestCtx, nothing else, and only tests
+// that exist.
+func TestContractTableIsComplete(t *testing.T) {
+	text, err := os.ReadFile("CONTRACT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, methods, ok := strings.Cut(string(text), "\n## Methods")
+	if !ok {
+		t.Fatal("CONTRACT.md has no section of methods")
+	}
+	tests := map[string]bool{}
+	files, _ := filepath.Glob("*_test.go")
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllStringSubmatch(string(source), -1) {
+			tests[m[1]] = true
+		}
+	}
+	compare := func(what, section string, want []string) {
+		named := map[string]bool{}
+		for _, row := range strings.Split(section, "\n") {
+			cells := strings.Split(row, "|")
+			if len(cells) != 5 || strings.HasPrefix(row, "|--") || strings.Contains(row, "| tested by |") {
+				continue
+			}
+			for _, n := range strings.Split(cells[1], ",") {
+				named[strings.TrimSpace(n)] = true
+			}
+			for _, test := range strings.Split(cells[3], ",") {
+				if test = strings.TrimSpace(test); !tests[test] {
+					t.Errorf("%s: there is no test %q", strings.TrimSpace(cells[1]), test)
+				}
+			}
+		}
+		for _, n := range want {
+			if !named[n] {
+				t.Errorf("%s %s is not in the table", what, n)
+			}
+			delete(named, n)
+		}
+		for n := range named {
+			t.Errorf("fasthttp has no %s %s", what, n)
+		}
+	}
+	var names []string
+	server := reflect.TypeFor[fasthttp.Server]()
+	for i := range server.NumField() {
+		if f := server.Field(i); f.IsExported() {
+			names = append(names, f.Name)
+		}
+	}
+	compare("field", fields, names)
+	names = nil
+	ctx := reflect.TypeFor[*fasthttp.RequestCtx]()
+	for i := range ctx.NumMethod() {
+		names = append(names, ctx.Method(i).Name)
+	}
+	compare("method", methods, names)
+}
