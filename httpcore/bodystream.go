@@ -34,12 +34,16 @@ type bodyStream struct {
 	closed bool  // nobody reads any more
 	ref    conn.Ref
 	room   conn.Task // has the loop go on
+	posted bool      // room is on its way, and must not be posted again
 }
 
 func newBodyStream(s *session) *bodyStream {
 	b := &bodyStream{ref: s.c.Ref()}
 	b.some.L = &b.mu
 	b.room.Run = func(*conn.Loop) {
+		b.mu.Lock()
+		b.posted = false
+		b.mu.Unlock()
 		if c := b.ref.Conn(); c != nil && !c.Closing() {
 			c.Redeliver()
 		}
@@ -93,10 +97,7 @@ func (b *bodyStream) Read(p []byte) (int, error) {
 	n := copy(p, b.buf[b.r:])
 	b.r += n
 	// The loop goes on when half of the window is free: not for every Read.
-	more := b.full && len(b.buf)-b.r <= streamWindow/2
-	if more {
-		b.full = false
-	}
+	more := b.full && len(b.buf)-b.r <= streamWindow/2 && b.wantRoom()
 	b.mu.Unlock()
 	if more {
 		b.ref.Loop().Post(&b.room)
@@ -104,13 +105,23 @@ func (b *bodyStream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// wantRoom reports whether room is to be posted: not while it is on its way from
+// an earlier time, which does for this one too. b.mu is held.
+func (b *bodyStream) wantRoom() bool {
+	b.full = false
+	if b.posted {
+		return false
+	}
+	b.posted = true
+	return true
+}
+
 // Close implements io.Closer: what still comes is thrown away.
 func (b *bodyStream) Close() error {
 	b.mu.Lock()
 	b.closed = true
 	b.buf, b.r = nil, 0
-	more := b.full
-	b.full = false
+	more := b.full && b.wantRoom()
 	b.mu.Unlock()
 	if more {
 		b.ref.Loop().Post(&b.room)

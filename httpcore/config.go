@@ -40,6 +40,7 @@ type config struct {
 
 	maxRequestsPerConn uint64
 	disableKeepalive   bool
+	keepOnDisconnect   bool   // contexts are not cancelled when the client goes
 	serverLine         []byte // the Server field line; nil for none
 }
 
@@ -52,6 +53,7 @@ func newConfig(s *Server) config {
 		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
 		maxRequestsPerConn: uint64(max(fs.MaxRequestsPerConn, 0)),
 		disableKeepalive:   fs.DisableKeepalive,
+		keepOnDisconnect:   s.opts.keepOnDisconnect,
 	}
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit

@@ -180,8 +180,8 @@ func TestContextConnIsNoSocket(t *testing.T) {
 				if _, err := nc.Read(make([]byte, 1)); err == nil {
 					t.Error("Read works")
 				}
-				if nc.Close() == nil || nc.SetDeadline(time.Now()) == nil {
-					t.Error("Close or SetDeadline works")
+				if nc.Close() == nil {
+					t.Error("Close works")
 				}
 			})
 			echo(ctx)
@@ -241,5 +241,47 @@ func TestTimeoutHandlerIsLimited(t *testing.T) {
 		}
 		c.send(get("/"))
 		c.wantStatus(429) // as fasthttp has it: all places are taken
+	})
+}
+
+// TestDoneAtShutdown: handlers that wait for their context end when the server
+// shuts down, and answer.
+func TestDoneAtShutdown(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		entered := make(chan struct{})
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			close(entered)
+			<-ctx.Done()
+			ctx.SetBodyString(ctx.Err().Error())
+		}})
+		c := ts.dial()
+		c.send(get("/"))
+		<-entered
+		ended := make(chan error, 1)
+		go func() { ended <- ts.Shutdown() }()
+		c.want(200, "context canceled")
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWithoutDisconnectCancel(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		entered, release, open := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			close(entered)
+			<-release
+			open <- ctx.Err() == nil
+		}}, WithoutDisconnectCancel())
+		c := ts.dial()
+		c.send(get("/"))
+		<-entered
+		c.reset()
+		ts.wantNoConns()
+		close(release)
+		if !<-open {
+			t.Fatal("the context was cancelled although the server goes on")
+		}
 	})
 }

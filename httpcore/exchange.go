@@ -110,6 +110,9 @@ func (x *exchange) begin(s *session) {
 	if nc := s.c.NetConn(); nc != nil {
 		x.beginNet(bareConn(nc))
 	}
+	if x.p.loop.Draining() {
+		x.cancel()
+	}
 	*inside.connRequestNum.of(ctx) = s.requests
 	*inside.time.of(ctx) = x.p.turnTime()
 	fs := x.p.cfg.fs

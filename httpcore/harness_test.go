@@ -42,9 +42,21 @@ var modes = []mode{
 	{Epoll, Adaptive, TierBest},
 }
 
+// shortModes have each driver and each way of dispatching, not all pairs.
+var shortModes = []mode{
+	{IOUring, Pooled, TierBest},
+	{Epoll, Inline, TierBest},
+	{IOUring, Adaptive, TierBest},
+	{Epoll, Adaptive, TierBest},
+}
+
 // run runs f as a subtest for each mode: io_uring/pooled, epoll/inline, …
 func run(t *testing.T, f func(t *testing.T, m mode)) {
 	t.Helper()
+	modes := modes
+	if testing.Short() {
+		modes = shortModes
+	}
 	for _, m := range modes {
 		t.Run(m.String(), func(t *testing.T) {
 			requireDriver(t, m)

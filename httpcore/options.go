@@ -15,7 +15,9 @@ type options struct {
 	dispatch      Dispatch
 	headerTimeout time.Duration
 	ready         func(Info)
-	tune          tuning
+
+	keepOnDisconnect bool
+	tune             tuning
 }
 
 // DefaultHeaderTimeout is how long a client may take over a request's header.
@@ -91,6 +93,13 @@ func WithHeaderTimeout(d time.Duration) Option {
 // port 0. f may call methods of the Server, but what it waits for is not served
 // meanwhile.
 func WithReady(f func(Info)) Option { return func(o *options) { o.ready = f } }
+
+// WithoutDisconnectCancel gives RequestCtx.Done fasthttp's old behaviour: it
+// closes at the server's shutdown only, not when the client goes, so that what
+// handlers have begun with the context goes on.
+func WithoutDisconnectCancel() Option {
+	return func(o *options) { o.keepOnDisconnect = true }
+}
 
 // defaultLoops derives the number of loops from the number of processors.
 func defaultLoops(procs int, d Dispatch) int {

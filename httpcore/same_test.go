@@ -31,6 +31,8 @@ var sameCases = []struct {
 	{"addresses and times", get("/"), func(ctx *fasthttp.RequestCtx) {
 		fmt.Fprint(ctx, ctx.RemoteAddr().Network(), ctx.RemoteIP(), ctx.LocalIP(), ctx.LocalAddr().String() != "", ctx.Conn() != nil,
 			time.Since(ctx.Time()) < time.Minute, ctx.ID() > 0, ctx.ConnID() > 0, strings.HasPrefix(ctx.String(), "#"))
+		ctx.SetRemoteAddr(&net.TCPAddr{IP: net.IPv4(1, 2, 3, 4), Port: 5})
+		fmt.Fprint(ctx, ctx.RemoteAddr(), ctx.RemoteIP())
 	}},
 	{"the context", get("/"), func(ctx *fasthttp.RequestCtx) {
 		deadline, ok := ctx.Deadline()

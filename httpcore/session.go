@@ -247,14 +247,26 @@ func (s *session) eof() {
 	if s.streaming() {
 		s.breakStream(s.reading, io.ErrUnexpectedEOF)
 	}
-	for x := s.first; x != nil; x = x.next {
-		x.cancel()
+	if !s.p.cfg.keepOnDisconnect {
+		s.cancel()
 	}
 	s.settle()
 }
 
-// drain: the server shuts down. A request on its way is answered first.
+// cancel closes the contexts of the requests in flight.
+func (s *session) cancel() {
+	for x := s.first; x != nil; x = x.next {
+		x.cancel()
+	}
+	if s.reading != nil {
+		s.reading.cancel()
+	}
+}
+
+// drain: the server shuts down. A request on its way is answered first; its
+// handler learns of it, as fasthttp's do.
 func (s *session) drain() {
+	s.cancel()
 	busy := s.first != nil || s.reading != nil || s.head.started() || s.c.Pending()
 	if !busy {
 		s.c.Close()
@@ -272,7 +284,9 @@ func (s *session) closed() {
 	for x := s.first; x != nil; {
 		next := x.next
 		x.next = nil
-		x.cancel()
+		if !s.p.cfg.keepOnDisconnect {
+			x.cancel()
+		}
 		switch x.state {
 		case exchangeRunning, exchangeStreaming:
 			x.gone.Store(true)

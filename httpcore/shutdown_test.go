@@ -94,11 +94,11 @@ func TestShutdownAnswersWhatRuns(t *testing.T) {
 
 func TestShutdownIsCutByItsContext(t *testing.T) {
 	runPooled(t, func(t *testing.T, m mode) {
-		begun, ended := make(chan struct{}), make(chan struct{})
+		begun, release := make(chan struct{}), make(chan struct{})
 		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 			close(begun)
 			<-ctx.Done()
-			close(ended)
+			<-release
 		}})
 		c := ts.dial()
 		c.send(get("/"))
@@ -108,7 +108,7 @@ func TestShutdownIsCutByItsContext(t *testing.T) {
 		if err := ts.ShutdownWithContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v", err)
 		}
-		<-ended // the handler was told
+		close(release)
 		if r, err := c.tryResponse("GET"); err == nil {
 			t.Fatalf("got %d after the cut", r.StatusCode)
 		}
