@@ -44,6 +44,7 @@ type stallWriter struct {
 	w   io.Writer
 	ref conn.Ref
 	arm conn.Task
+	err error // of an earlier Write: arm may still be on its way
 }
 
 const stallPiece = 64 << 10
@@ -59,12 +60,16 @@ func newStallWriter(ref conn.Ref, w io.Writer, d time.Duration) *stallWriter {
 }
 
 func (g *stallWriter) Write(p []byte) (n int, err error) {
+	if g.err != nil {
+		return 0, g.err
+	}
 	for n < len(p) && err == nil {
 		g.ref.Loop().Post(&g.arm) // has run when the Write after it returns
 		var k int
 		k, err = g.w.Write(p[n:min(n+stallPiece, len(p))])
 		n += k
 	}
+	g.err = err
 	return n, err
 }
 
