@@ -147,7 +147,8 @@ var sameServers = map[string]func(*fasthttp.Server){
 		s.ReadBufferSize, s.WriteBufferSize, s.TCPKeepalive, s.TCPKeepalivePeriod = 1024, 512, true, time.Minute
 	},
 	"closing on shutdown": func(s *fasthttp.Server) {
-		s.CloseOnShutdown, s.SleepWhenConcurrencyLimitsExceeded, s.MaxKeepaliveDuration = true, time.Second, time.Second
+		s.CloseOnShutdown, s.SleepWhenConcurrencyLimitsExceeded = true, time.Second
+		s.MaxKeepaliveDuration = time.Second //nolint:staticcheck // it does nothing, here as there
 	},
 }
 
