@@ -176,6 +176,16 @@ func (c *client) openResponse() *http.Response {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// beginShutdown shuts the server down and returns when it drains; what Shutdown
+// returns follows.
+func (ts *testServer) beginShutdown() <-chan error {
+	ts.t.Helper()
+	engine, done := ts.engine(), make(chan error, 1) // the server forgets the engine
+	go func() { done <- ts.Shutdown() }()
+	eventually(ts.t, "the loop drains", func() bool { return draining(engine) })
+	return done
+}
+
 // draining reports whether the engine's first loop has begun to shut down.
 func draining(e *conn.Engine) bool {
 	got := make(chan bool, 1)

@@ -159,10 +159,7 @@ func TestHijackDuringShutdown(t *testing.T) {
 		c := ts.dial()
 		c.send(get("/"))
 		<-begun
-		engine := ts.engine()
-		done := make(chan error, 1)
-		go func() { done <- ts.Shutdown() }()
-		eventually(t, "the loop drains", func() bool { return draining(engine) })
+		done := ts.beginShutdown()
 		close(release)
 		c.want(200, "")
 		c.send("x\n")

@@ -61,10 +61,7 @@ func TestShutdownAnswersWhatRuns(t *testing.T) {
 		body.send("POST /body HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbo")
 		c.send(get("/wait") + get("/behind"))
 		<-begun
-		engine := ts.engine()
-		done := make(chan error, 1)
-		go func() { done <- ts.Shutdown() }()
-		eventually(t, "the loop drains", func() bool { return draining(engine) })
+		done := ts.beginShutdown()
 		if err := <-ts.done; err != nil { // Serve returns at once
 			t.Fatalf("Serve: %v", err)
 		}

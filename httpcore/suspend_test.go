@@ -105,11 +105,7 @@ func TestShutdownWaitsForTheSuspended(t *testing.T) {
 		c := ts.dial()
 		c.send(get("/wait"))
 		s := <-ch
-		engine, ended := ts.engine(), make(chan error, 1)
-		go func() { ended <- ts.Shutdown() }()
-		for !draining(engine) {
-			runtime.Gosched()
-		}
+		ended := ts.beginShutdown()
 		s.ctx.SetBodyString("in time")
 		s.resume()
 		c.want(200, "in time")
