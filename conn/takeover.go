@@ -122,7 +122,3 @@ func (l *Loop) takeOver() {
 	l.now = l.opts.Clock()
 	l.serve()
 }
-
-// StandbySleeps reports whether the stand-by waits for the next StepOut, without
-// looking every now and then. It may be called from any goroutine.
-func (l *Loop) StandbySleeps() bool { return !l.standby.awake.Load() }

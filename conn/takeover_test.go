@@ -115,3 +115,24 @@ func TestShutdownWhileTakenOver(t *testing.T) {
 		close(h.release) // its Post comes too late, and is harmless
 	})
 }
+
+// The stand-by ends its looking when there is nothing to look after, and begins
+// again.
+func TestStandbySleeps(t *testing.T) {
+	run(t, func(t *testing.T, kind DriverKind) {
+		e, h := serveTurnEcho(t, kind)
+		other := e.dial()
+		for range 2 {
+			write(t, other, []byte("hello"))
+			wantRead(t, other, []byte("hello"))
+			eventually(t, "the stand-by sleeps", func() bool { return !e.Loops()[0].standby.awake.Load() })
+			nc := e.dial()
+			write(t, nc, []byte("B"))
+			wait(t, "the code that blocks", h.entered)
+			write(t, other, []byte("hello"))
+			wantRead(t, other, []byte("hello"))
+			h.release <- struct{}{}
+			wantRead(t, nc, []byte("B"))
+		}
+	})
+}

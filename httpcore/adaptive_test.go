@@ -13,8 +13,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
-
-	"github.com/ringcore/ringcore/conn"
 )
 
 // runAdaptive runs f as a subtest for each driver, with Adaptive dispatch.
@@ -193,11 +191,7 @@ func TestAdaptiveShutdown(t *testing.T) {
 		c := ts.dial()
 		c.send(get("/", "Block: 1"))
 		<-entered
-		ended, engine := make(chan error, 1), ts.engine()
-		go func() { ended <- ts.Shutdown() }()
-		for !draining(engine) {
-			runtime.Gosched()
-		}
+		ended := ts.beginShutdown()
 		select {
 		case err := <-ended:
 			t.Fatalf("Shutdown returned %v while a handler runs", err)
@@ -279,22 +273,5 @@ func TestAdaptiveUnderLoad(t *testing.T) {
 		if n := count.Load(); n != clients*rounds*5 {
 			t.Errorf("%d requests were handled, want %d", n, clients*rounds*5)
 		}
-	})
-}
-
-// TestAdaptiveIdleServerSleeps: the stand-by ends its looking when no handler runs.
-func TestAdaptiveIdleServerSleeps(t *testing.T) {
-	runAdaptive(t, func(t *testing.T, m mode) {
-		ts := serve(t, m, &fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}, WithLoops(1))
-		ts.warm()
-		deadline := time.Now().Add(10 * time.Second)
-		for asleep := false; !asleep; {
-			asleep = true
-			ts.onLoops(func(l *conn.Loop) { asleep = asleep && l.StandbySleeps() })
-			if time.Now().After(deadline) {
-				t.Fatal("the stand-by goes on looking")
-			}
-		}
-		ts.wantServes("/", "")
 	})
 }
