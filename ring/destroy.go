@@ -78,7 +78,7 @@ func (u *Uring) drain() error {
 // them.
 func (u *Uring) discard() {
 	var c cqe
-	for u.ring.cq.take(&c) || !u.ring.cq.empty() && u.ring.cq.take(&c) {
+	for !u.ring.cq.empty() && u.ring.cq.take(&c) {
 		if c.flags&cqeMore == 0 {
 			u.inFlight--
 		}
