@@ -120,8 +120,13 @@ func (pl *pool) callHere(x *exchange, t conn.Ticket) (done, owned bool) {
 	return done, pl.p.loop.StepIn(t)
 }
 
-// runTimed is run, and notes how long it took.
+// runTimed is run, and notes how long it took where that is learnt from. For a
+// request that is suspended that is nothing: its handler held nobody up.
 func (x *exchange) runTimed() bool {
+	if x.route == nil {
+		return x.run()
+	}
+	x.took = 0
 	begun := clock()
 	done := x.run()
 	if done {

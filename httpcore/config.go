@@ -38,10 +38,10 @@ type config struct {
 	idleTimeout   time.Duration // between requests
 	writeTimeout  time.Duration // a response
 
-	maxRequestsPerConn uint64
-	disableKeepalive   bool
-	keepOnDisconnect   bool   // contexts are not cancelled when the client goes
-	serverLine         []byte // the Server field line; nil for none
+	maxRequestsPerConn      uint64
+	disableKeepalive        bool
+	withoutDisconnectCancel bool
+	serverLine              []byte // the Server field line; nil for none
 }
 
 func newConfig(s *Server) config {
@@ -51,9 +51,9 @@ func newConfig(s *Server) config {
 		headLimit: fs.ReadBufferSize, bodyLimit: fs.MaxRequestBodySize, concurrency: fs.Concurrency,
 		headerTimeout: s.opts.headerTimeout, readTimeout: fs.ReadTimeout,
 		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
-		maxRequestsPerConn: uint64(max(fs.MaxRequestsPerConn, 0)),
-		disableKeepalive:   fs.DisableKeepalive,
-		keepOnDisconnect:   s.opts.keepOnDisconnect,
+		maxRequestsPerConn:      uint64(max(fs.MaxRequestsPerConn, 0)),
+		disableKeepalive:        fs.DisableKeepalive,
+		withoutDisconnectCancel: s.opts.withoutDisconnectCancel,
 	}
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit

@@ -269,10 +269,13 @@ func TestDoneAtShutdown(t *testing.T) {
 func TestWithoutDisconnectCancel(t *testing.T) {
 	runPooled(t, func(t *testing.T, m mode) {
 		entered, release, open := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
+		told := make(chan struct{})
 		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 			close(entered)
 			<-release
 			open <- ctx.Err() == nil
+			<-ctx.Done() // it does hear of the shutdown
+			close(told)
 		}}, WithoutDisconnectCancel())
 		c := ts.dial()
 		c.send(get("/"))
@@ -283,5 +286,9 @@ func TestWithoutDisconnectCancel(t *testing.T) {
 		if !<-open {
 			t.Fatal("the context was cancelled although the server goes on")
 		}
+		if err := ts.Shutdown(); err != nil {
+			t.Fatal(err)
+		}
+		<-told
 	})
 }

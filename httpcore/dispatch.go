@@ -13,11 +13,10 @@ import (
 	"github.com/ringcore/ringcore/conn"
 )
 
-// run calls the handler and leaves the response in x: on the loop with Inline
-// dispatch, on a worker with Pooled. It is false if the handler has suspended
+// run calls the handler and leaves the response in x, on the loop or on a
+// goroutine, as dispatch has it. It is false if the handler has suspended
 // the request: x comes back to the loop by itself, and must not be touched.
 func (x *exchange) run() bool {
-	x.took = 0
 	x.call()
 	if sp := x.suspension; sp != nil && !x.panicked && sp.handlerReturned() {
 		return false

@@ -75,7 +75,10 @@ const (
 
 // newExchange prepares what stays the same for all requests of a loop.
 func newExchange(p *protocol) *exchange {
-	x := &exchange{p: p, done: make(chan struct{})}
+	x := &exchange{p: p, done: p.ending}
+	if x.done == nil {
+		x.done = make(chan struct{})
+	}
 	x.peer.x = x
 	x.task.Run = x.finished
 	fs := p.cfg.fs
@@ -182,7 +185,7 @@ func (x *exchange) end() {
 
 // cancel closes ctx.Done(): the client is gone or the server shuts down.
 func (x *exchange) cancel() {
-	if !x.closed {
+	if !x.closed && x.p.ending == nil {
 		x.closed = true
 		close(x.done)
 	}

@@ -15,9 +15,9 @@ type options struct {
 	dispatch      Dispatch
 	headerTimeout time.Duration
 	ready         func(Info)
+	tune          tuning
 
-	keepOnDisconnect bool
-	tune             tuning
+	withoutDisconnectCancel bool
 }
 
 // DefaultHeaderTimeout is how long a client may take over a request's header.
@@ -75,7 +75,7 @@ func WithMaxTier(t Tier) Option { return func(o *options) { o.maxTier = t } }
 // it from GOMAXPROCS (which follows the CPU affinity and the cgroup's limit):
 // one for up to three processors, since a single loop under load batches
 // better and handlers, runtime and clients need room too; beyond that all but
-// one with Inline, half of them with Pooled.
+// one with Inline, half of them with Pooled and Adaptive.
 func WithLoops(n int) Option { return func(o *options) { o.loops = n } }
 
 // WithDispatch says where handlers run; default Pooled.
@@ -98,7 +98,7 @@ func WithReady(f func(Info)) Option { return func(o *options) { o.ready = f } }
 // closes at the server's shutdown only, not when the client goes, so that what
 // handlers have begun with the context goes on.
 func WithoutDisconnectCancel() Option {
-	return func(o *options) { o.keepOnDisconnect = true }
+	return func(o *options) { o.withoutDisconnectCancel = true }
 }
 
 // defaultLoops derives the number of loops from the number of processors.

@@ -88,12 +88,13 @@ func (p *peer) SetDeadline(t time.Time) error {
 // (StreamRequestBody); the next request has the server's timeouts again.
 func (p *peer) SetReadDeadline(t time.Time) error {
 	d, x := untilDeadline(t), p.x
-	x.ref.Loop().Post(&conn.Task{Run: func(*conn.Loop) {
-		c := x.ref.Conn()
+	ref, number := x.ref, x.ctx.ConnRequestNum()
+	ref.Loop().Post(&conn.Task{Run: func(*conn.Loop) {
+		c := ref.Conn()
 		if c == nil || c.Closing() {
 			return
 		}
-		if s := c.State.(*session); s.reading == x {
+		if s := c.State.(*session); s.reading == x && s.requests == number { // not yet the next one's
 			s.timing = timingBody
 			c.SetTimeout(conn.ReadTimer, d)
 		}

@@ -22,6 +22,7 @@ type protocol struct {
 	loop         *conn.Loop
 	pool         *pool // nil when handlers run inline
 	timeoutSlots chan struct{}
+	ending       chan struct{} // all contexts' Done, if clients that go do not matter; else nil
 
 	idle         *exchange // free list
 	idleCount    int
@@ -48,6 +49,9 @@ func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	p := &protocol{cfg: &sh.cfg, shared: sh, loop: l, timeoutSlots: sh.timeoutSlots}
 	p.base, p.baseAt = time.Now(), l.Now()
 	p.parser = bufio.NewReaderSize(&p.headBytes, sh.cfg.headLimit)
+	if sh.cfg.withoutDisconnectCancel {
+		p.ending = make(chan struct{})
+	}
 	if sh.cfg.dispatch != Inline {
 		p.pool = newPool(p)
 	}
@@ -185,7 +189,8 @@ func (p *protocol) forget(s *session) {
 	}
 }
 
-// TurnEnd hands the turn's requests to the workers.
+// TurnEnd has the turn's requests handled, and reports whether the loop is still
+// this goroutine's.
 func (p *protocol) TurnEnd() bool {
 	return p.pool == nil || p.pool.turnEnd()
 }
@@ -193,5 +198,8 @@ func (p *protocol) TurnEnd() bool {
 // Drain closes the connections that are idle; the others close after their
 // next response.
 func (p *protocol) Drain() {
+	if p.ending != nil {
+		close(p.ending)
+	}
 	p.loop.Each(func(c *conn.Conn) { c.State.(*session).drain() })
 }

@@ -247,9 +247,7 @@ func (s *session) eof() {
 	if s.streaming() {
 		s.breakStream(s.reading, io.ErrUnexpectedEOF)
 	}
-	if !s.p.cfg.keepOnDisconnect {
-		s.cancel()
-	}
+	s.cancel()
 	s.settle()
 }
 
@@ -284,9 +282,7 @@ func (s *session) closed() {
 	for x := s.first; x != nil; {
 		next := x.next
 		x.next = nil
-		if !s.p.cfg.keepOnDisconnect {
-			x.cancel()
-		}
+		x.cancel()
 		switch x.state {
 		case exchangeRunning, exchangeStreaming:
 			x.gone.Store(true)
