@@ -1,22 +1,30 @@
-// Command peers serves the routes that benchmarks load (/, /plaintext, /10k)
-// by another server than ringcore: the same octets of body, headers of the
-// same length, and each server's own defaults.
+// Command peers serves the routes that benchmarks load by another server than
+// ringcore: the same octets of body, and each server's own defaults.
+//
+//	/, /plaintext   Hello, World!
+//	/10k            10240 octets
+//	POST /echo      the request's body
+//	/slow?ms=N      waits N milliseconds on a goroutine, as for a database
+//	/NAME           the file under -root
 package main
 
 import (
 	"bytes"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
-	"strconv"
-
-	"github.com/valyala/fasthttp"
+	"sort"
+	"strings"
+	"time"
 )
 
 const (
 	textType   = "text/plain"
 	binaryType = "application/octet-stream"
+	notFound   = "not found\n"
+
+	maxSlow = 60_000  // ms, the longest that /slow waits
+	maxBody = 4 << 20 // octets, the most that /echo takes
 )
 
 var (
@@ -24,60 +32,53 @@ var (
 	tenK  = bytes.Repeat([]byte("0123456789abcdef"), 640)
 )
 
+// config is what the flags say.
+type config struct {
+	addr string
+	root string // folder of files, "" for none
+}
+
+// servers serve until they fail.
+var servers = map[string]func(config) error{
+	"fasthttp": serveFasthttp,
+	"nethttp":  serveNetHTTP,
+	"gnet":     serveGnet,
+	"hertz":    serveHertz,
+}
+
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "where to listen, `HOST:PORT`")
-	name := flag.String("server", "fasthttp", "which server: fasthttp or nethttp")
+	var c config
+	flag.StringVar(&c.addr, "addr", "127.0.0.1:8080", "where to listen, `HOST:PORT`")
+	flag.StringVar(&c.root, "root", "", "also serve the files under `DIR`")
+	name := flag.String("server", "fasthttp", "which server: "+names())
 	flag.Parse()
 
-	serve, ok := map[string]func(string) error{
-		"fasthttp": serveFasthttp,
-		"nethttp":  serveNetHTTP,
-	}[*name]
+	serve, ok := servers[*name]
 	if !ok || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "peers: want -server fasthttp or -server nethttp, and no arguments")
+		fmt.Fprintf(os.Stderr, "peers: want -server with one of %s, and no arguments\n", names())
 		os.Exit(2)
 	}
-	fmt.Printf("peers: server=%s address=http://%s\n", *name, *addr)
-	if err := serve(*addr); err != nil {
+	fmt.Printf("peers: server=%s address=http://%s\n", *name, c.addr)
+	if err := serve(c); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-// serveFasthttp serves by fasthttp with the handler that ringcore's bench
-// server uses for these routes.
-func serveFasthttp(addr string) error {
-	server := &fasthttp.Server{Name: "fasthttp", Handler: func(ctx *fasthttp.RequestCtx) {
-		switch string(ctx.Path()) {
-		case "/", "/plaintext":
-			ctx.SetContentType(textType)
-			ctx.Response.SetBodyRaw(hello)
-		case "/10k":
-			ctx.SetContentType(binaryType)
-			ctx.Response.SetBodyRaw(tenK)
-		default:
-			ctx.Error("not found", fasthttp.StatusNotFound)
-		}
-	}}
-	return server.ListenAndServe(addr)
+func names() string {
+	var list []string
+	for name := range servers {
+		list = append(list, name)
+	}
+	sort.Strings(list)
+	return strings.Join(list, ", ")
 }
 
-// serveNetHTTP serves by net/http. Content-Length is set by hand, since 10 KiB
-// would go out chunked without it.
-func serveNetHTTP(addr string) error {
-	answer := func(kind string, body []byte) http.HandlerFunc {
-		length := strconv.Itoa(len(body))
-		return func(w http.ResponseWriter, _ *http.Request) {
-			h := w.Header()
-			h.Set("Server", "net-http")
-			h.Set("Content-Type", kind)
-			h.Set("Content-Length", length)
-			_, _ = w.Write(body)
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", answer(textType, hello))
-	mux.HandleFunc("/plaintext", answer(textType, hello))
-	mux.HandleFunc("/10k", answer(binaryType, tenK))
-	return http.ListenAndServe(addr, mux)
+// wait does what /slow does, and returns what it answers.
+func wait(ms int) string {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	return fmt.Sprintf("waited %d ms\n", ms)
 }
+
+// slowFor reads the ms argument of /slow; not ok if it is out of range.
+func slowFor(ms int, err error) (int, bool) { return ms, err == nil && ms >= 0 && ms <= maxSlow }
