@@ -25,6 +25,8 @@ it: no new connections, what was accepted is finished. A second signal cuts.
                       loop where they are quick (default pooled)
   -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
   -root DIR           also serve the files under DIR at their own path
+  -db URL             PostgreSQL for the routes below that need it (default
+                      $DATABASE_URL; scripts/postgres makes one)
   -quiet              print nothing but errors
 
 Routes:
@@ -35,6 +37,11 @@ Routes:
   POST /echo          the request's body, at most 4 MiB
   /slow?ms=N          waits N milliseconds, 0 to 60000, as on a database (default 50)
   /status?code=N      answers with this status, 200 to 599 (default 200)
+  /db                 a row of the table world, as JSON
+  /queries?queries=N  N rows, each by a query of its own, 1 to 500 (default 1)
+  /updates?queries=N  the same, each changed and written back
+  /fortunes           the table fortune and one more, as HTML
+  /db/sleep?ms=N      waits N milliseconds, 0 to 60000, in the database (default 50)
 `
 
 // maxLoops bounds -loops: more than any machine has use for.
@@ -48,6 +55,7 @@ type config struct {
 	dispatch httpcore.Dispatch
 	tier     httpcore.Tier
 	root     string
+	db       string
 	quiet    bool
 }
 
@@ -61,6 +69,7 @@ func parseFlags(args []string) (config, error) {
 	fs.SetOutput(io.Discard) // the caller prints the error, once
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "")
 	fs.StringVar(&c.root, "root", "", "")
+	fs.StringVar(&c.db, "db", os.Getenv("DATABASE_URL"), "")
 	fs.BoolVar(&c.quiet, "quiet", false, "")
 	fs.Func("loops", "", func(s string) (err error) {
 		c.loops, err = strconv.Atoi(s)

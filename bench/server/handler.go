@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -21,8 +22,7 @@ const (
 )
 
 var (
-	hello     = []byte("Hello, World!")
-	helloJSON = []byte(`{"message":"Hello, World!"}`)
+	hello = []byte("Hello, World!")
 
 	// block is what /bytes and /10k answer, over and over: octet i of a
 	// response is "0123456789abcdef"[i%16], so that a client can tell a
@@ -42,8 +42,7 @@ func newHandler(files fasthttp.RequestHandler) fasthttp.RequestHandler {
 			ctx.SetContentType(textType)
 			ctx.Response.SetBodyRaw(hello)
 		case "/json":
-			ctx.SetContentType("application/json")
-			ctx.Response.SetBodyRaw(helloJSON)
+			sayJSON(ctx, message{"Hello, World!"})
 		case "/10k":
 			octets(ctx, 10<<10)
 		case "/bytes":
@@ -99,6 +98,22 @@ func say(ctx *fasthttp.RequestCtx, code int, line string) {
 	ctx.SetStatusCode(code)
 	ctx.SetContentType(textType)
 	ctx.SetBodyString(line + "\n")
+}
+
+type message struct {
+	Message string `json:"message"`
+}
+
+// sayJSON answers v as JSON, serialised for each request as TechEmpower's rules
+// want it.
+func sayJSON(ctx *fasthttp.RequestCtx, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		say(ctx, fasthttp.StatusInternalServerError, err.Error())
+		return
+	}
+	ctx.SetContentType("application/json")
+	ctx.Response.SetBodyRaw(body)
 }
 
 // number returns the value of a query argument, def if it is not there. A

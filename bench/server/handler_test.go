@@ -198,10 +198,11 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// The routes that benchmarks load must measure the server and not themselves.
+// The routes that benchmarks load must measure the server and not themselves;
+// /json serialises for each request, as its rules want it.
 func TestNoAllocation(t *testing.T) {
 	h := newHandler(nil)
-	for _, uri := range []string{"/", "/plaintext", "/json", "/10k"} {
+	for _, uri := range []string{"/", "/plaintext", "/10k"} {
 		ctx := get(h, uri)
 		if n := testing.AllocsPerRun(200, func() {
 			ctx.Response.Reset()

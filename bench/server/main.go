@@ -53,8 +53,14 @@ func serve(c config, out io.Writer) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	db, err := openDatabase(c.db)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+
 	ready := make(chan struct{})
-	server := newServer(c, func(info httpcore.Info) {
+	server := newServer(c, db, func(info httpcore.Info) {
 		fmt.Fprintln(out, startLine(info))
 		close(ready)
 	})
@@ -107,11 +113,12 @@ func orStopped(err error) error {
 }
 
 // newServer builds the server that c asks for.
-func newServer(c config, ready func(httpcore.Info)) *httpcore.Server {
+func newServer(c config, db *database, ready func(httpcore.Info)) *httpcore.Server {
 	var files fasthttp.RequestHandler
 	if c.root != "" {
 		files = newFiles(c.root)
 	}
+	files = withDatabase(db, files)
 	return httpcore.New(
 		&fasthttp.Server{Handler: newHandler(files), Name: serverName},
 		httpcore.WithDriver(c.driver),

@@ -22,6 +22,7 @@ var buildDir string
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	stopPostgres()
 	if buildDir != "" {
 		_ = os.RemoveAll(buildDir)
 	}
