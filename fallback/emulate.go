@@ -55,6 +55,44 @@ func (e *Epoll) Send(fd int, t ring.Token, p []byte) {
 	}
 }
 
+// Socket implements ring.Driver.
+func (e *Epoll) Socket(domain int) (int, error) {
+	e.enters++
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err == nil {
+		e.sockets.renew(fd)
+	}
+	return fd, err
+}
+
+// Connect implements ring.Driver.
+func (e *Epoll) Connect(fd int, t ring.Token, addr []byte) {
+	s := e.sockets.get(fd)
+	if e.begin(&s.out, t, ring.OpConnect) {
+		s.rest, s.sent = addr, 0
+		e.connect(s)
+	}
+}
+
+// connect begins a connect, and after an edge asks what has become of it:
+// connect(2) tells both.
+func (e *Epoll) connect(s *socket) {
+	e.enters++
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(s.rest))), uintptr(len(s.rest)))
+	if errno == unix.EINPROGRESS || errno == unix.EALREADY {
+		s.ready &^= writable
+		if s.ready&registered != 0 {
+			return
+		}
+		if errno = e.register(s, ring.OpConnect); errno == 0 {
+			return
+		}
+	}
+	s.out.end(errno)
+	e.done.push(s)
+}
+
 // begin starts an operation. A second one beside it is against the contract;
 // it is refused, and with it most likely its connection, before bytes of the
 // two get mixed up.
@@ -93,7 +131,7 @@ func (e *Epoll) Cancel(fd int, t ring.Token, op ring.Op) {
 		return
 	}
 	o := &s.in
-	if op == ring.OpSend {
+	if op == ring.OpSend || op == ring.OpConnect {
 		o = &s.out
 	}
 	if o.phase == armed && o.token == t && o.op == op {
@@ -162,7 +200,7 @@ func (e *Epoll) report(s *socket, ev *ring.Event) bool {
 	case s.out.phase == ended:
 		s.out.phase = idle
 		s.rest = nil
-		*ev = ring.Event{Token: s.out.token, Op: ring.OpSend, N: s.sent, Err: s.out.err}
+		*ev = ring.Event{Token: s.out.token, Op: s.out.op, N: s.sent, Err: s.out.err}
 		if s.sent > 0 {
 			ev.Err = 0 // as io_uring has it: the next send fails then
 		}
@@ -181,7 +219,11 @@ func (e *Epoll) report(s *socket, ev *ring.Event) bool {
 // returns what came in. A send that is complete comes by way of done.
 func (e *Epoll) serve(s *socket, ev *ring.Event) bool {
 	if s.canSend() {
-		e.send(s)
+		if s.out.op == ring.OpConnect {
+			e.connect(s)
+		} else {
+			e.send(s)
+		}
 	}
 	if !s.canReceive() {
 		return false
@@ -230,9 +272,7 @@ func (e *Epoll) accept(s *socket, ev *ring.Event) bool {
 	n, errno := result(r, errno)
 	switch errno {
 	case 0:
-		if known := e.sockets.find(n); known != nil && known.ready&registered != 0 {
-			known.forget() // somebody closed it behind our back
-		}
+		e.sockets.renew(n)
 		e.ready.push(s)
 		*ev = ring.Event{Token: s.in.token, Op: ring.OpAccept, More: true, N: n}
 		return true

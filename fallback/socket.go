@@ -55,8 +55,8 @@ const (
 // memory is used again for the next socket with the same number.
 type socket struct {
 	in         operation // accept or receive
-	out        operation // send
-	rest       []byte    // what out has still to send
+	out        operation // send or connect
+	rest       []byte    // what out has still to send, or where to connect to
 	sent       int       // what out has sent, in bytes
 	fd         int32
 	generation uint32 // epoll's events carry it, so that late ones are known
@@ -163,6 +163,13 @@ func (t *sockets) find(fd int) *socket {
 		return &t.chunks[i][fd%chunkSize]
 	}
 	return nil
+}
+
+// renew is for a descriptor that has just been opened.
+func (t *sockets) renew(fd int) {
+	if known := t.find(fd); known != nil && known.ready&registered != 0 {
+		known.forget() // somebody closed it behind our back
+	}
 }
 
 func (t *sockets) get(fd int) *socket {

@@ -2,6 +2,8 @@
 
 package ring
 
+import "golang.org/x/sys/unix"
+
 // The kernel's numbers and structures that we use, by its own names in
 // linux/io_uring.h, as far as golang.org/x/sys does not have them.
 
@@ -11,6 +13,7 @@ const (
 	opPollAdd     = 6
 	opAccept      = 13
 	opAsyncCancel = 14
+	opConnect     = 16
 	opClose       = 19
 	opSend        = 26
 	opRecv        = 27
@@ -133,4 +136,6 @@ type scratch struct {
 	ringFD       rsrcUpdate
 	buffers      bufReg
 	restrictions [16]restriction
+	name         unix.RawSockaddrAny
+	nameLen      uint32
 }

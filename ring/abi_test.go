@@ -79,6 +79,7 @@ func prepares(p []byte) map[string]func(*sqe) {
 		"receive":           func(e *sqe) { e.prepareReceive(fd, 4096, data) },
 		"receive multishot": func(e *sqe) { e.prepareReceiveMultishot(fd, data) },
 		"send":              func(e *sqe) { e.prepareSend(fd, p, data) },
+		"connect":           func(e *sqe) { e.prepareConnect(fd, p, data) },
 		"cancel":            func(e *sqe) { e.prepareCancel(0xa0b0_c0d0_0000_0001, data) },
 		"cancel all":        func(e *sqe) { e.prepareCancelAll(data) },
 		"poll multishot":    func(e *sqe) { e.preparePollMultishot(fd, data) },

@@ -15,6 +15,7 @@ const (
 	OpAccept     // a stream of accepted sockets
 	OpReceive    // a stream of received buffers
 	OpSend       // one send
+	OpConnect    // one connect
 )
 
 func (o Op) String() string {
@@ -25,6 +26,8 @@ func (o Op) String() string {
 		return "receive"
 	case OpSend:
 		return "send"
+	case OpConnect:
+		return "connect"
 	}
 	return fmt.Sprintf("op %d", uint8(o))
 }
@@ -118,6 +121,22 @@ type Driver interface {
 	// stay unchanged until that event. At most one send may be in flight
 	// for a socket, so that its bytes keep their order.
 	Send(fd int, t Token, p []byte)
+
+	// Socket makes a stream socket of the address family domain (AF_INET,
+	// AF_INET6 or AF_UNIX), close-on-exec and in the blocking mode that this
+	// driver wants, for Connect. The caller owns it.
+	Socket(domain int) (fd int, err error)
+
+	// Connect connects the new socket fd to addr, a struct sockaddr of its
+	// family (sockaddr(3type)). Exactly one event follows: Err is 0, or why
+	// not, among them
+	//   - EAGAIN: the backlog of a unix socket is full; try again later;
+	//   - ECANCELED, EINTR: it was cut short. The socket may be connecting
+	//     still: close it, and try again with a new one.
+	// There is no limit in time but the system's: Cancel. addr must lie
+	// outside the Go heap and stay unchanged until the event. A connect counts
+	// as a send: at most one of both may be in flight for a socket.
+	Connect(fd int, t Token, addr []byte)
 
 	// Cancel asks for the end of the operation op that was started for t
 	// on fd. The operation's own last completion (More false; ECANCELED, or

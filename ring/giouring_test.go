@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -37,6 +38,9 @@ func TestGiouringSQEs(t *testing.T) {
 			e.Flags |= giouring.SqeBufferSelect
 		},
 		"send":   func(e *giouring.SubmissionQueueEntry) { e.PrepareSend(fd, at, n, unix.MSG_WAITALL|unix.MSG_NOSIGNAL) },
+		"connect": func(e *giouring.SubmissionQueueEntry) {
+			e.PrepareConnect(fd, (*syscall.Sockaddr)(unsafe.Pointer(&p[0])), uint64(n))
+		},
 		"cancel": func(e *giouring.SubmissionQueueEntry) { e.PrepareCancel64(0xa0b0_c0d0_0000_0001, 0) },
 		"cancel all": func(e *giouring.SubmissionQueueEntry) {
 			e.PrepareCancel64(0, int(giouring.AsyncCancelAll|giouring.AsyncCancelAny))
@@ -81,7 +85,7 @@ func TestGiouringConversation(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			p := &probe{listener: -1, client: -1}
+			p := &probe{u: testDriver(t, Tier61, Config{}), listener: -1, client: -1}
 			must(t, p.connectTo(unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 			defer unix.Close(p.listener)
 			defer unix.Close(p.client)

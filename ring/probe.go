@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ var probed struct {
 }
 
 // Probe finds the highest tier, maxTier at most, that really works: it sets a
-// ring up and accepts, receives, sends and cancels with it once, over a
+// ring up and connects, accepts, receives, sends and cancels with it once, over a
 // connection of its own. Patched kernels have io_uring of other ages, and
 // neither version numbers nor feature bits tell.
 //
@@ -83,6 +84,8 @@ const (
 	probePatience = 2 * time.Second
 	probeToken    = Token(1)
 )
+
+var errSilence = errors.New("no completion")
 
 // failed says what part of the conversation failed, and how.
 func (p *probe) failed(what string, err error) error {
@@ -183,7 +186,7 @@ func (p *probe) next(op Op, want syscall.Errno) (ev Event, err error) {
 	for !p.u.Next(&ev) {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return ev, errors.New("no completion")
+			return ev, errSilence
 		}
 		if err := p.u.Wait(left); err != nil {
 			return ev, err
@@ -212,7 +215,7 @@ func (p *probe) connect() error {
 
 func (p *probe) connectTo(family int, address unix.Sockaddr) error {
 	for _, end := range []*int{&p.listener, &p.client} {
-		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		fd, err := p.u.Socket(family)
 		if err != nil {
 			return err
 		}
@@ -227,14 +230,29 @@ func (p *probe) connectTo(family int, address unix.Sockaddr) error {
 	if err := unix.Listen(p.listener, 1); err != nil {
 		return err
 	}
-	bound, err := unix.Getsockname(p.listener)
+	name, err := p.u.nameOf(p.listener)
 	if err != nil {
 		return err
 	}
-	// A firewall may drop what goes over loopback: not wait for that for minutes.
-	limit := unix.NsecToTimeval(int64(probePatience))
-	if err := unix.SetsockoptTimeval(p.client, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
-		return err
+	p.u.Connect(p.client, probeToken, name)
+	_, err = p.next(OpConnect, 0)
+	if err == errSilence {
+		// A firewall may drop what goes over loopback: not wait for minutes.
+		p.u.Cancel(p.client, probeToken, OpConnect)
+		_, err = p.next(OpConnect, unix.ECANCELED)
+		err = errors.Join(errSilence, err)
 	}
-	return unix.Connect(p.client, bound)
+	return err
+}
+
+// nameOf is getsockname(2) into mapped memory.
+func (u *Uring) nameOf(fd int) ([]byte, error) {
+	s := u.ring.scratch
+	s.nameLen = unix.SizeofSockaddrAny
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
+		uintptr(unsafe.Pointer(&s.name)), uintptr(unsafe.Pointer(&s.nameLen)))
+	if errno != 0 {
+		return nil, errno
+	}
+	return (*[unix.SizeofSockaddrAny]byte)(unsafe.Pointer(&s.name))[:s.nameLen], nil
 }

@@ -85,6 +85,17 @@ func (e *sqe) prepareSend(fd int, p []byte, userData uint64) {
 // sendMax bounds a send: results are 32-bit and signed.
 const sendMax = 1 << 30
 
+// prepareConnect connects the socket fd to the struct sockaddr in addr.
+func (e *sqe) prepareConnect(fd int, addr []byte, userData uint64) {
+	*e = sqe{
+		opcode:   opConnect,
+		fd:       int32(fd),
+		off:      uint64(len(addr)),
+		addr:     uint64(uintptr(unsafe.Pointer(unsafe.SliceData(addr)))),
+		userData: userData,
+	}
+}
+
 // prepareCancel cancels the operation whose user_data is target.
 func (e *sqe) prepareCancel(target, userData uint64) {
 	*e = sqe{opcode: opAsyncCancel, fd: -1, addr: target, userData: userData}

@@ -127,6 +127,17 @@ func (u *Uring) Send(fd int, t Token, p []byte) {
 	u.next().prepareSend(fd, p, userData(t, OpSend))
 }
 
+// Socket implements Driver.
+func (u *Uring) Socket(domain int) (int, error) {
+	u.ring.enters++
+	return unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+}
+
+// Connect implements Driver.
+func (u *Uring) Connect(fd int, t Token, addr []byte) {
+	u.next().prepareConnect(fd, addr, userData(t, OpConnect))
+}
+
 // Cancel implements Driver. It goes by the operation's user_data; fd is for
 // other drivers.
 func (u *Uring) Cancel(_ int, t Token, op Op) {

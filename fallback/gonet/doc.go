@@ -10,6 +10,7 @@
 // # Caveats
 //
 //   - A receive is a stream of one: every event of it has More false.
+//   - Connect is not supported: dial, and Adopt the connection.
 //   - The bytes given to Send are passed to Write of the net.Conn, so they may
 //     lie anywhere.
 package gonet

@@ -237,6 +237,15 @@ func (d *Driver) Send(fd int, t ring.Token, p []byte) {
 	}()
 }
 
+// Socket implements ring.Driver: there are none here.
+func (d *Driver) Socket(int) (int, error) { return -1, syscall.EOPNOTSUPP }
+
+// Connect implements ring.Driver. It fails: Dial and Adopt.
+func (d *Driver) Connect(_ int, t ring.Token, _ []byte) {
+	d.begin()
+	d.post(ring.Event{Token: t, Op: ring.OpConnect, Err: syscall.EOPNOTSUPP})
+}
+
 // Cancel implements ring.Driver.
 func (d *Driver) Cancel(fd int, _ ring.Token, op ring.Op) {
 	d.mu.Lock()

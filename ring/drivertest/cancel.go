@@ -105,7 +105,7 @@ func testCancelNothing(t *testing.T, open Open) {
 	h := start(t, open, ring.Config{})
 	fd, peer := h.connect()
 	token := ring.MakeToken(1, 1)
-	for _, op := range []ring.Op{ring.OpReceive, ring.OpSend, ring.OpAccept} {
+	for _, op := range []ring.Op{ring.OpReceive, ring.OpSend, ring.OpAccept, ring.OpConnect} {
 		h.Cancel(fd, token, op)
 	}
 	h.quiet("after cancelling nothing")
