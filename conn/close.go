@@ -19,6 +19,9 @@ const maxLingered = 1 << 20
 // for the peer to do the same (at most Options.Linger), and frees the slot.
 // Handler.Closed follows, never within Close.
 func (c *Conn) Close() {
+	if c.state == stateConnecting {
+		c.finish(ErrClosed)
+	}
 	if c.state != stateOpen {
 		return
 	}
@@ -64,6 +67,7 @@ func (c *Conn) finish(err error) {
 	if c.state == stateJoining || c.state == stateFree {
 		return
 	}
+	connecting := c.state == stateConnecting
 	c.state = stateJoining
 	c.err = err
 	c.dropInput()
@@ -77,14 +81,16 @@ func (c *Conn) finish(err error) {
 		// as if it were whole.
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
-	if c.sending || c.receiving {
+	if c.sending && connecting {
+		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpConnect)
+	} else if c.sending || c.receiving {
 		_ = c.loop.shutdown(int(c.fd), unix.SHUT_RDWR) // ENOTCONN: the peer was faster
 	}
 	if c.receiving && !c.cancelling {
 		c.cancelling = true
 		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpReceive)
 	}
-	if c.sending {
+	if c.sending && !connecting {
 		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpSend)
 	}
 	c.join()
@@ -120,7 +126,11 @@ func (l *Loop) bury(c *Conn) {
 		c.detach = nil
 		f(nil, nil, c.closeError())
 	}
-	l.handler.Closed(c, c.err)
+	if c.own != 0 {
+		l.buryOutbound(c)
+	} else {
+		l.handler.Closed(c, c.err)
+	}
 	l.free(c)
 }
 
@@ -141,8 +151,13 @@ func (l *Loop) dropOutput(c *Conn) {
 }
 
 func (l *Loop) free(c *Conn) {
+	own := c.own
 	l.slots.give(c)
-	l.conns.Add(-1)
+	if own != 0 {
+		l.outbounds.remove(own)
+	} else {
+		l.gone()
+	}
 	l.engine.acceptor.room()
 }
 

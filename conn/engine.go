@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type Engine struct {
 	running  int
 	err      error
 	stopping bool
+	released atomic.Bool   // the outbound connections, by the last accepted one
 	ended    chan struct{} // closed when the last loop has ended
 	failed   chan struct{} // closed when accepting or a loop has failed
 	failOnce sync.Once
@@ -88,7 +90,7 @@ func (e *Engine) Tier() Tier { return e.choice.tier }
 // Loops returns the engine's loops.
 func (e *Engine) Loops() []*Loop { return e.loops }
 
-// Conns returns the number of open connections.
+// Conns returns the number of open connections, outbound ones not counted.
 func (e *Engine) Conns() int {
 	n := 0
 	for _, l := range e.loops {
@@ -101,6 +103,9 @@ func (e *Engine) Conns() int {
 // closed: at once for TCP, when accepting ends for unix (closing removes the
 // socket's file).
 func (e *Engine) Listen(ln net.Listener) error {
+	if e.opts.Handler == nil {
+		return errNoHandler
+	}
 	fd, err := dupListener(ln)
 	if err != nil {
 		return fmt.Errorf("conn: cannot take over listener %v: %w", ln.Addr(), err)

@@ -71,12 +71,7 @@ func serveEach(t testing.TB, kind DriverKind, h func(*Loop) Handler, o Options) 
 	te := &testEngine{Engine: e, t: t}
 	t.Cleanup(func() {
 		te.stop()
-		for _, l := range e.loops { // ended: nobody else looks at them
-			if l.slots.open != 0 || l.Conns() != 0 || l.tiny.slabs != 0 || l.small.slabs != 0 || l.large.slabs != 0 {
-				t.Errorf("loop %d ended with %d slots in use, %d connections, %d and %d slabs",
-					l.index, l.slots.open, l.Conns(), l.small.slabs, l.large.slabs)
-			}
-		}
+		te.checkEmpty()
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

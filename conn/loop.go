@@ -42,12 +42,14 @@ type Loop struct {
 	starved, starvedLast *Conn // without a receive buffer
 	hungry, spareHungry  []Ref // waiting for room to write
 	joined               []*Conn
+	outbounds            outbounds
 
 	standby  standby
 	inbox    inbox
-	conns    atomic.Int64 // open connections and those on their way here
+	conns    atomic.Int64 // accepted connections and those on their way here
 	draining bool
-	cut      bool // connections are not wanted any more
+	released bool // outbound connections are not wanted any more
+	cut      bool // nor are any others
 	ended    atomic.Bool
 	late     sync.Mutex // for tasks that come after the end
 }
@@ -60,17 +62,17 @@ func (l *Loop) Index() int { return l.index }
 // time when the present turn began.
 func (l *Loop) Now() int64 { return l.now }
 
-// Conns returns the number of open connections. It may be called from any
+// Conns returns the number of open connections, outbound ones not counted. It may be called from any
 // goroutine.
 func (l *Loop) Conns() int { return int(l.conns.Load()) }
 
 // Draining reports whether the engine is shutting down.
 func (l *Loop) Draining() bool { return l.draining }
 
-// Each calls f for every open connection. f may close it.
+// Each calls f for every open connection that was accepted. f may close it.
 func (l *Loop) Each(f func(*Conn)) {
 	l.forAll(func(c *Conn) {
-		if c.state == stateOpen {
+		if c.state == stateOpen && c.own == 0 {
 			f(c)
 		}
 	})
@@ -96,7 +98,10 @@ func (l *Loop) main(ready chan<- error) {
 		l.shutdown = s.Shutdown // a simulated kernel has sockets of its own
 	}
 	l.now = l.opts.Clock()
-	l.handler = l.opts.Handler(l)
+	l.handler = noHandler{}
+	if l.opts.Handler != nil {
+		l.handler = l.opts.Handler(l)
+	}
 	l.turnEnd, _ = l.handler.(TurnEnder)
 	if l.opts.Movable {
 		l.standby.wake = make(chan struct{}, 1)
@@ -114,13 +119,16 @@ func (l *Loop) serve() {
 }
 
 func (l *Loop) run() error {
-	for !l.draining || l.slots.open > 0 {
+	for !l.over() {
 		if err := l.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// over reports whether the loop has come to its end.
+func (l *Loop) over() bool { return l.draining && l.released && l.slots.open == 0 }
 
 // turn takes all completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
@@ -141,7 +149,7 @@ func (l *Loop) turn() error {
 		l.flush()
 		l.reap()
 	}
-	if l.draining && l.slots.open == 0 {
+	if l.over() {
 		return nil
 	}
 	l.trim()
@@ -222,6 +230,8 @@ func (l *Loop) complete(ev *ring.Event) {
 		l.onReceive(c, ev)
 	case ev.Op == ring.OpSend && c.sending:
 		l.onSend(c, ev)
+	case ev.Op == ring.OpConnect && c.sending:
+		l.onConnect(c, ev)
 	}
 	if ev.Buffer != ring.NoBuffer {
 		l.driver.Release(ev.Buffer)
@@ -232,7 +242,9 @@ func (l *Loop) expire() {
 	for e := l.timers.expired(l.now); e != nil; e = l.timers.expired(l.now) {
 		switch c := e.conn; c.state {
 		case stateOpen:
-			l.handler.TimedOut(c, e.which)
+			c.handler().TimedOut(c, e.which)
+		case stateConnecting:
+			c.expireConnect(e.which)
 		case stateLingering:
 			c.finish(ErrLinger)
 		case stateClosing:
@@ -250,12 +262,12 @@ func (l *Loop) expire() {
 func (l *Loop) adopt(fd int) {
 	if l.ended.Load() {
 		_ = unix.Close(fd)
-		l.conns.Add(-1)
+		l.gone()
 		return
 	}
 	if l.cut {
 		l.driver.Close(fd)
-		l.conns.Add(-1)
+		l.gone()
 		return
 	}
 	c := l.slots.take(l)
@@ -267,6 +279,7 @@ func (l *Loop) adopt(fd int) {
 // drain begins the end: the handler closes what is idle, the rest follows.
 func (l *Loop) drain() {
 	l.draining = true
+	l.releaseAll()
 	if l.ended.Load() {
 		return // by an error: nobody is left to be told
 	}
@@ -286,6 +299,7 @@ func (l *Loop) abort() {
 // finish gives everything back. After an error of the driver connections may
 // still be open: their handlers hear of it, their sockets are closed.
 func (l *Loop) finish(err error) {
+	l.cut = true
 	l.forAll(func(c *Conn) { c.finish(err) })
 	derr := l.driver.Destroy() // no operation is in flight any more
 	l.forAll(func(c *Conn) {

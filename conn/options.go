@@ -3,7 +3,6 @@
 package conn
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,7 +19,7 @@ type Options struct {
 	Loops int
 	// Handler makes the protocol's handler for a loop. It is called once
 	// for each loop, on the loop's goroutine, before its first turn.
-	// Required.
+	// Required to accept connections; an Engine without it only connects.
 	Handler func(*Loop) Handler
 
 	// ReadLimit is how many unconsumed bytes a connection may hold before
@@ -42,7 +41,7 @@ type Options struct {
 	// default 2 s.
 	Linger time.Duration
 
-	// KeepAlive turns on TCP's keep-alive (tcp(7)) for accepted connections,
+	// KeepAlive turns on TCP's keep-alive (tcp(7)) for connections,
 	// with this time before and between probes; negative: with the system's
 	// times. Default: off.
 	KeepAlive time.Duration
@@ -69,9 +68,6 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() error {
-	if o.Handler == nil {
-		return errors.New("conn: Options.Handler is required")
-	}
 	set := func(p *int, v int) {
 		if *p == 0 {
 			*p = v

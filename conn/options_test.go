@@ -13,7 +13,7 @@ func TestOptionsLimits(t *testing.T) {
 		o    Options
 		want string // in the error, "": none
 	}{
-		{Options{}, "Handler"},
+		{Options{}, ""},
 		{Options{Handler: handler}, ""},
 		{Options{Handler: handler, Loops: -1}, "Loops"},
 		{Options{Handler: handler, Loops: 1024}, ""},

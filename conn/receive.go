@@ -90,7 +90,7 @@ func (c *Conn) received(p []byte) {
 	case stateLingering, stateClosing:
 		// Nobody reads this any more; it is taken from the kernel so that
 		// closing does not become a reset, but not without bound.
-		if c.lingered += len(p); c.lingered > maxLingered {
+		if c.lingered += int32(len(p)); c.lingered > maxLingered {
 			c.Abort(ErrLinger)
 		}
 	}
@@ -112,7 +112,7 @@ func (c *Conn) deliver(p []byte) {
 			break
 		}
 		c.inData, c.again = true, false
-		n := l.handler.Data(c, buf)
+		n := c.handler().Data(c, buf)
 		c.inData = false
 		if uint(n) > uint(len(buf)) {
 			panic(fmt.Sprintf("conn: Handler.Data consumed %d of %d bytes", n, len(buf)))
@@ -154,7 +154,7 @@ func (c *Conn) tellEOF() {
 	case stateOpen:
 		if c.detach == nil {
 			c.eofTold = true
-			c.loop.handler.EOF(c)
+			c.handler().EOF(c)
 		}
 	case stateLingering:
 		c.finish(nil)

@@ -227,7 +227,7 @@ func (c *Conn) drained() {
 	case c.writer != nil:
 		c.writer.pump(c)
 	case c.state == stateOpen:
-		c.loop.handler.Drained(c)
+		c.handler().Drained(c)
 	}
 }
 

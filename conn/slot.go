@@ -24,14 +24,18 @@ import (
 //
 // A close that the peer caused by its EOF skips lingering: there is nothing
 // left to read.
+//
+// An outbound connection is connecting before it is open; what fails then goes
+// to joining, and to the failed function instead of Handler.Closed.
 type state uint8
 
 const (
-	stateFree      state = iota
-	stateOpen            // serves
-	stateClosing         // takes no more input; what is queued is being sent
-	stateLingering       // our side is shut down; input is thrown away until the peer's EOF
-	stateJoining         // both sides are shut down; waits for the operations in flight
+	stateFree       state = iota
+	stateOpen             // serves
+	stateConnecting       // outbound, and not connected yet
+	stateClosing          // takes no more input; what is queued is being sent
+	stateLingering        // our side is shut down; input is thrown away until the peer's EOF
+	stateJoining          // both sides are shut down; waits for the operations in flight
 )
 
 // Reasons why a connection does not receive, a bit each.
@@ -67,7 +71,7 @@ type Conn struct {
 	paused     uint8
 	receiving  bool // a receive is armed: its last completion is outstanding
 	cancelling bool // … and its cancel has been asked for
-	sending    bool // a send is in flight
+	sending    bool // a send is in flight, or a connect
 	eof        bool // the peer has closed its side
 	eofTold    bool // … and the handler knows
 	starving   bool // in loop.starving, waiting for a receive buffer
@@ -86,7 +90,8 @@ type Conn struct {
 	err    error // why it closes
 
 	timer    [timers]timerEntry
-	lingered int // bytes thrown away while lingering
+	lingered int32  // bytes thrown away while lingering
+	own      uint32 // its number in loop.outbounds, 0: it was accepted
 
 	nextFree    *Conn
 	nextQueued  *Conn // in loop.dirty
@@ -145,7 +150,7 @@ func (s *slots) take(l *Loop) *Conn {
 func (s *slots) give(c *Conn) {
 	c.generation = ring.MakeToken(0, c.generation+1).Generation()
 	c.State, c.err, c.writer, c.detach = nil, nil, nil, nil
-	c.state, c.paused, c.fd, c.queued, c.lingered = stateFree, 0, -1, 0, 0
+	c.state, c.paused, c.fd, c.queued, c.lingered, c.own = stateFree, 0, -1, 0, 0, 0
 	c.receiving, c.cancelling, c.sending, c.eof, c.eofTold = false, false, false, false, false
 	c.wantsRoom, c.again = false, false
 	c.nextFree, s.free = s.free, c

@@ -116,9 +116,10 @@ func (t *timerQueues) expired(now int64) *timerEntry {
 // SetTimeout arms the timeout named by which, replacing the one that is
 // armed; d <= 0 disarms it. When it passes, Handler.TimedOut is called. Of a
 // connection that is closing, only the WriteTimer can be set (when it passes,
-// the rest of the output is given up); one that was aborted has no timeouts.
+// the rest of the output is given up), and of one that is connecting (see
+// Loop.Connect); one that was aborted has no timeouts.
 func (c *Conn) SetTimeout(which Timer, d time.Duration) {
-	if c.state == stateOpen || c.state == stateClosing && which == WriteTimer {
+	if c.state == stateOpen || (c.state == stateClosing || c.state == stateConnecting) && which == WriteTimer {
 		c.setTimeout(which, d)
 	}
 }

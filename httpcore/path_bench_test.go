@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +31,9 @@ type nullDriver struct {
 func (d *nullDriver) Accept(_ int, t ring.Token) {
 	d.queue = append(d.queue, ring.Event{Token: t, Op: ring.OpAccept, N: 1 << 20, More: true})
 }
-func (d *nullDriver) Receive(_ int, t ring.Token) { d.recv, d.armed = t, true }
+func (d *nullDriver) Receive(_ int, t ring.Token)   { d.recv, d.armed = t, true }
+func (*nullDriver) Socket(int) (int, error)         { return -1, syscall.EMFILE }
+func (*nullDriver) Connect(int, ring.Token, []byte) {}
 func (d *nullDriver) Send(_ int, t ring.Token, p []byte) {
 	d.queue = append(d.queue, ring.Event{Token: t, Op: ring.OpSend, N: len(p)})
 }

@@ -37,7 +37,7 @@ func TestGiouringSQEs(t *testing.T) {
 			e.PrepareRecvMultishot(fd, 0, 0, 0)
 			e.Flags |= giouring.SqeBufferSelect
 		},
-		"send":   func(e *giouring.SubmissionQueueEntry) { e.PrepareSend(fd, at, n, unix.MSG_WAITALL|unix.MSG_NOSIGNAL) },
+		"send": func(e *giouring.SubmissionQueueEntry) { e.PrepareSend(fd, at, n, unix.MSG_WAITALL|unix.MSG_NOSIGNAL) },
 		"connect": func(e *giouring.SubmissionQueueEntry) {
 			e.PrepareConnect(fd, (*syscall.Sockaddr)(unsafe.Pointer(&p[0])), uint64(n))
 		},

@@ -64,6 +64,12 @@ func (d *Driver) find(fd int, command string) *socket {
 	return nil
 }
 
+func (d *Driver) checkConnected(s *socket, command string) {
+	if s.end == nil || s.send != nil && s.send.op == ring.OpConnect {
+		d.violate("%s on descriptor %d, which is not connected", command, s.fd)
+	}
+}
+
 // checkQuiet: nothing may be in flight on s.
 func (d *Driver) checkQuiet(s *socket, command string) bool {
 	if s.recv != nil || s.send != nil {
@@ -93,7 +99,7 @@ func (d *Driver) taken(c *completion) {
 		return
 	}
 	if o.data != nil && d.checksum(o.data) != o.sum {
-		d.violate("the %d bytes of a send of slot %d were changed before its completion", len(o.data), c.Token.Slot())
+		d.violate("the %d bytes of a %v of slot %d were changed before its completion", len(o.data), o.op, c.Token.Slot())
 	}
 	if c.More {
 		return
@@ -101,7 +107,7 @@ func (d *Driver) taken(c *completion) {
 	switch o.op {
 	case ring.OpReceive:
 		o.socket.recv = nil
-	case ring.OpSend:
+	case ring.OpSend, ring.OpConnect:
 		o.socket.send = nil
 	case ring.OpAccept:
 		ln := o.listener
@@ -128,7 +134,7 @@ func (d *Driver) checkEnd() {
 	}
 }
 
-// OpenSockets returns how many accepted sockets have not been closed.
+// OpenSockets returns how many sockets that do not listen have not been closed.
 func (d *Driver) OpenSockets() int {
 	n := 0
 	for _, s := range d.sockets {

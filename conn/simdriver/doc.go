@@ -13,7 +13,8 @@
 // # Use
 //
 // Give Driver.Open to conn.Options.OpenDriver and Driver.Clock to
-// conn.Options.Clock, with one loop. Connections come from [Driver.Dial];
+// conn.Options.Clock, with one loop. Connections come from [Driver.Dial], and
+// what the loop connects to from [Driver.Answer];
 // [Driver.After] runs anything else at a virtual time. Everything but
 // [Driver.Wake], [New] and what is called before the loop runs belongs to the
 // loop's goroutine: the world moves on within Wait, and stands still until

@@ -36,6 +36,10 @@ type Options struct {
 
 // Driver is the simulated kernel. It implements ring.Driver.
 type Driver struct {
+	// Answer decides what becomes of a connect to addr, a struct sockaddr. It
+	// is called on the loop's goroutine, within Wait; nil: all are refused.
+	Answer func(addr []byte) Reply
+
 	seed   uint64
 	opts   Options
 	rng    *rand.Rand
@@ -61,7 +65,7 @@ type Driver struct {
 	wake    chan struct{}
 	woken   bool
 	opened  bool
-	started bool // there was an Accept
+	started bool // there was an Accept or a Connect
 	over    bool // destroyed
 
 	waits      int
@@ -119,9 +123,9 @@ type completion struct {
 type operation struct {
 	token    ring.Token
 	op       ring.Op
-	socket   *socket   // of a receive or send
+	socket   *socket   // of a receive, send or connect
 	listener *listener // of an accept
-	data     []byte    // of a send
+	data     []byte    // of a send; the address of a connect
 	sum      uint64    // … when it was submitted
 	sent     int
 	kernel   bool  // the kernel works on it

@@ -21,6 +21,8 @@ type faults struct {
 	stale      float64 // a completion for a connection long gone
 	atOnce     float64 // a command reaches the kernel before the next Wait
 	detach     float64 // Detach fails
+	connect    float64 // a connect fails, or has to be tried again
+	socket     float64 // no descriptor for a socket
 	unordered  float64 // completions of different operations change places
 	jump       float64 // the clock jumps; for each Wait
 }
@@ -38,7 +40,7 @@ func newFaults(r *rand.Rand, calm bool) faults {
 	f := faults{
 		late: rate(), shortSend: rate(), endEarly: rate(), again: rate(), oneByte: rate(),
 		cancelWins: r.Float64(), spurious: rate(), accept: rate(), stale: rate(),
-		atOnce: r.Float64(), detach: rate(), unordered: rate(),
+		atOnce: r.Float64(), detach: rate(), unordered: rate(), connect: rate(), socket: rate(),
 	}
 	if r.IntN(4) == 0 {
 		f.jump = 0.002

@@ -34,11 +34,7 @@ type End struct {
 // used for another connection. opened (nil: nobody) is called when it is
 // connected, which is before it is accepted.
 func (d *Driver) Dial(delay time.Duration, e *End, opened func()) {
-	e.d = d
-	if e.Room == 0 {
-		e.Room = []int{10, 500, 4 << 10, 256 << 10}[d.rng.IntN(4)]
-	}
-	e.s = &socket{d: d, fd: -1, starved: -1, end: e, outRoom: e.Room}
+	d.join(e, &socket{d: d, fd: -1, starved: -1})
 	d.After(delay, func() {
 		if d.refuse {
 			e.resetByServer()

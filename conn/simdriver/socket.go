@@ -13,12 +13,13 @@ import (
 // socket is the kernel's side of a connection.
 type socket struct {
 	d        *Driver
-	fd       int // -1 before accept and after close
-	end      *End
+	fd       int  // -1 before accept and after close
+	end      *End // nil before it is connected
 	token    ring.Token
 	hasToken bool
 
-	recv, send *operation // until their last completion has been taken
+	recv, send *operation // until their last completion has been taken; a connect is in send
+	failed     bool       // to connect
 	starved    int        // the number of releases when a receive met ENOBUFS, -1: it did not
 
 	in       []byte // from the peer
@@ -40,6 +41,7 @@ func (d *Driver) Receive(fd int, t ring.Token) {
 		return
 	}
 	d.checkToken(s, t, "Receive")
+	d.checkConnected(s, "Receive")
 	if s.recv != nil {
 		d.violate("a second receive on descriptor %d", fd)
 		return
@@ -98,6 +100,7 @@ func (d *Driver) Send(fd int, t ring.Token, p []byte) {
 		return
 	}
 	d.checkToken(s, t, "Send")
+	d.checkConnected(s, "Send")
 	if s.send != nil {
 		d.violate("a second send on descriptor %d", fd)
 		return
@@ -117,7 +120,7 @@ func (d *Driver) Send(fd int, t ring.Token, p []byte) {
 // transmit moves what fits from the send in flight to the peer's side.
 func (s *socket) transmit() {
 	d, o := s.d, s.send
-	if o == nil || !o.kernel {
+	if o == nil || !o.kernel || o.op == ring.OpConnect {
 		return
 	}
 	if s.shutWrite || s.end.gone {
@@ -157,10 +160,10 @@ func (d *Driver) Cancel(fd int, t ring.Token, op ring.Op) {
 		return
 	}
 	o := s.recv
-	if op == ring.OpSend {
+	if op == ring.OpSend || op == ring.OpConnect {
 		o = s.send
 	}
-	if o == nil || o.token != t {
+	if o == nil || o.token != t || o.op != op {
 		return
 	}
 	d.command(func() { d.cancel(o) })
@@ -198,7 +201,7 @@ func (d *Driver) Shutdown(fd, how int) error {
 	if s == nil {
 		return unix.EBADF
 	}
-	if s.end.gone {
+	if s.end == nil || s.end.gone {
 		return unix.ENOTCONN
 	}
 	d.tracef("shutdown %d, how %d", fd, how)
@@ -222,6 +225,9 @@ func (s *socket) kick() {
 // close is close(2): with input unread it resets the connection.
 func (s *socket) close() {
 	s.closed, s.shutWrite = true, true
+	if s.end == nil {
+		return
+	}
 	if len(s.in) > 0 {
 		s.out = nil
 		s.end.resetByServer()
