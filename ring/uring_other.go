@@ -24,16 +24,18 @@ func errNotLinux() error {
 
 // The methods exist so that programs compile. There is no Uring to call them on.
 
-func (*Uring) Features() Features       { return Features{} }
-func (*Uring) Accept(int, Token)        {}
-func (*Uring) Receive(int, Token)       {}
-func (*Uring) Send(int, Token, []byte)  {}
-func (*Uring) Cancel(int, Token, Op)    {}
-func (*Uring) Close(int)                {}
-func (*Uring) Detach(int) error         { return errNotLinux() }
-func (*Uring) Release(BufferID)         {}
-func (*Uring) Next(*Event) bool         { return false }
-func (*Uring) Wait(time.Duration) error { return errNotLinux() }
-func (*Uring) Wake()                    {}
-func (*Uring) Stats() Stats             { return Stats{} }
-func (*Uring) Destroy() error           { return nil }
+func (*Uring) Features() Features         { return Features{} }
+func (*Uring) Accept(int, Token)          {}
+func (*Uring) Receive(int, Token)         {}
+func (*Uring) Send(int, Token, []byte)    {}
+func (*Uring) Socket(int) (int, error)    { return -1, errNotLinux() }
+func (*Uring) Connect(int, Token, []byte) {}
+func (*Uring) Cancel(int, Token, Op)      {}
+func (*Uring) Close(int)                  {}
+func (*Uring) Detach(int) error           { return errNotLinux() }
+func (*Uring) Release(BufferID)           {}
+func (*Uring) Next(*Event) bool           { return false }
+func (*Uring) Wait(time.Duration) error   { return errNotLinux() }
+func (*Uring) Wake()                      {}
+func (*Uring) Stats() Stats               { return Stats{} }
+func (*Uring) Destroy() error             { return nil }
