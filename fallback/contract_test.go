@@ -12,18 +12,24 @@ import (
 
 func TestContract(t *testing.T) { runContract(t, true) }
 
-// The same where the kernel has no epoll_pwait2.
+// The same where the kernel has neither epoll_pwait2 nor calls for files that do
+// not wait.
 func TestContractBefore511(t *testing.T) { runContract(t, false) }
 
-func runContract(t *testing.T, precise bool) {
+func runContract(t *testing.T, modern bool) {
 	drivertest.Run(t, func(t *testing.T, cfg ring.Config) ring.Driver {
 		t.Helper()
 		e, err := Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.precise = e.precise && precise
-		return watched{e, t}
+		e.precise = e.precise && modern
+		f, err := WithFiles(watched{e, t})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.noCached, f.noNowait, f.stepwise = !modern, !modern, !modern
+		return f
 	})
 }
 

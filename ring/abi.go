@@ -15,8 +15,11 @@ const (
 	opAsyncCancel = 14
 	opConnect     = 16
 	opClose       = 19
+	opStatx       = 21
+	opRead        = 22
 	opSend        = 26
 	opRecv        = 27
+	opOpenat2     = 28
 )
 
 // Flags of an SQE and of its operation.

@@ -4,6 +4,7 @@ package ring
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,7 @@ func (u *Uring) free() error {
 // would leave that to the kernel, at some later time, with the sockets and the
 // buffers in its hands until then.
 func (u *Uring) drain() error {
+	u.closeQueued()
 	u.inFlight -= len(u.backlog) + int(u.ring.sq.discard())
 	u.backlog = nil
 	deadline := time.Now().Add(destroyTimeout)
@@ -74,15 +76,28 @@ func (u *Uring) drain() error {
 	}
 }
 
-// discard takes completions that nobody will see, and closes the sockets among
-// them.
+// closeQueued closes the files whose closing the kernel has not seen.
+func (u *Uring) closeQueued() {
+	queued := u.backlog
+	for q, i := &u.ring.sq, atomic.LoadUint32(u.ring.sq.head); i != q.next; i++ {
+		queued = append(queued, q.sqes[i&q.mask])
+	}
+	for i := range queued {
+		if e := &queued[i]; e.opcode == opClose && e.userData == userDataClose {
+			unix.Close(int(e.fd))
+		}
+	}
+}
+
+// discard takes completions that nobody will see, and closes the sockets and
+// files among them.
 func (u *Uring) discard() {
 	var c cqe
 	for !u.ring.cq.empty() && u.ring.cq.take(&c) {
 		if c.flags&cqeMore == 0 {
 			u.inFlight--
 		}
-		if Op(c.userData>>userDataOp) == OpAccept && c.res >= 0 {
+		if op := Op(c.userData >> userDataOp); (op == OpAccept || op == OpOpen) && c.res >= 0 {
 			unix.Close(int(c.res))
 		}
 	}

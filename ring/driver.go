@@ -16,6 +16,9 @@ const (
 	OpReceive    // a stream of received buffers
 	OpSend       // one send
 	OpConnect    // one connect
+	OpOpen       // one open of a file, see Files
+	OpStat       // one stat
+	OpRead       // one read of a file
 )
 
 func (o Op) String() string {
@@ -28,6 +31,12 @@ func (o Op) String() string {
 		return "send"
 	case OpConnect:
 		return "connect"
+	case OpOpen:
+		return "open"
+	case OpStat:
+		return "stat"
+	case OpRead:
+		return "read"
 	}
 	return fmt.Sprintf("op %d", uint8(o))
 }
@@ -69,7 +78,8 @@ type Event struct {
 	// the values that are part of the contract.
 	Err syscall.Errno
 	// N is the result: the new socket of an accept; the number of bytes
-	// received (0: the peer has closed its side) or sent.
+	// received (0: the peer has closed its side) or sent; see Files for those
+	// of files.
 	N int
 	// Data holds the bytes of a receive, nil for every other event. It
 	// belongs to the driver; give it back with Driver.Release(Buffer).

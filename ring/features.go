@@ -35,6 +35,8 @@ type Features struct {
 	MultishotReceive bool
 	// BufferRings: receives take their buffers from a provided buffer ring.
 	BufferRings bool
+	// Files: it opens, examines, reads and closes files (see Files).
+	Files bool
 	// Restricted: the ring refuses every operation but those we use
 	// (io_uring_register(2), IORING_REGISTER_RESTRICTIONS).
 	Restricted bool
@@ -65,6 +67,7 @@ func (f Features) String() string {
 		{f.MultishotAccept, "multishot accept"},
 		{f.MultishotReceive, "multishot receive"},
 		{f.BufferRings, "buffer rings"},
+		{f.Files, "files"},
 		{f.Restricted, "restricted"},
 		{f.RegisteredRing, "registered ring"},
 	} {

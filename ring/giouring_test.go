@@ -46,7 +46,17 @@ func TestGiouringSQEs(t *testing.T) {
 			e.PrepareCancel64(0, int(giouring.AsyncCancelAll|giouring.AsyncCancelAny))
 		},
 		"poll multishot": func(e *giouring.SubmissionQueueEntry) { e.PreparePollMultishot(fd, unix.POLLIN) },
-		"close":          func(e *giouring.SubmissionQueueEntry) { e.PrepareClose(fd) },
+		"open": func(e *giouring.SubmissionQueueEntry) {
+			e.PrepareOpenat2(fd, nil, (*unix.OpenHow)(unsafe.Pointer(&p[0])))
+			e.OpCode = giouring.OpOpenat2 // it writes OpOpenat, and where its slice lies
+			e.Addr = uint64(at + sizeofOpenHow)
+		},
+		"stat": func(e *giouring.SubmissionQueueEntry) {
+			e.PrepareStatx(fd, nil, unix.AT_EMPTY_PATH, statMask, (*unix.Statx_t)(unsafe.Pointer(&p[0])))
+			e.Addr = uint64(at + unsafe.Offsetof(Stat{}.empty)) // it writes where its slice lies
+		},
+		"read":  func(e *giouring.SubmissionQueueEntry) { e.PrepareRead(fd, at, n, 1<<33) },
+		"close": func(e *giouring.SubmissionQueueEntry) { e.PrepareClose(fd) },
 	}
 	ours := prepares(p)
 	if len(ours) != len(theirs) {

@@ -62,6 +62,9 @@ func probeTier(tier Tier) (Features, error) {
 	features := u.Features()
 	p := &probe{u: u, tier: tier, listener: -1, client: -1, server: -1}
 	err = p.run()
+	if err == nil {
+		features.Files, err = p.files()
+	}
 	if failed := u.Destroy(); err == nil && failed != nil {
 		err = p.failed("destroy", failed)
 	}

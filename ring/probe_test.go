@@ -101,6 +101,27 @@ func TestProbeTakesPart(t *testing.T) {
 	}
 }
 
+// TestProbeFiles: a ring that cannot do files is good for the rest.
+func TestProbeFiles(t *testing.T) {
+	needTier(t, Tier519)
+	defer func(all []uint8) { ops = all }(ops)
+	all := ops
+	for _, missing := range []uint8{0, opOpenat2, opStatx, opRead, opClose} {
+		ops = nil
+		for _, op := range all {
+			if op != missing {
+				ops = append(ops, op)
+			}
+		}
+		runtime.LockOSThread()
+		features, err := probeTier(Tier519)
+		runtime.UnlockOSThread()
+		if err != nil || features.Files != (missing == 0) {
+			t.Errorf("without operation %d: %v, %v", missing, features, err)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for _, c := range []struct {
 		step     string

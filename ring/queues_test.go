@@ -168,7 +168,7 @@ func TestRestrictions(t *testing.T) {
 		t.Errorf("%s: no completion", what)
 	}
 	refused("nop", func(e *sqe) { e.prepareNop(1 << 50) })
-	refused("close", func(e *sqe) { e.prepareClose(-1, 1<<50) })
+	refused("fsync", func(e *sqe) { *e = sqe{opcode: 3, fd: -1, userData: 1 << 50} }) // IORING_OP_FSYNC
 	refused("async flag", func(e *sqe) {
 		e.prepareCancel(1, 1<<50)
 		e.flags = 1 << 4 // IOSQE_ASYNC

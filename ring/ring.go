@@ -26,7 +26,7 @@ var setupFlags = map[Tier]uint32{
 const setupAlways = setupCQSize | setupRDisabled | setupSubmitAll
 
 // ops are the operations that a driver's ring is restricted to.
-var ops = []uint8{opAccept, opRecv, opSend, opConnect, opAsyncCancel, opPollAdd}
+var ops = []uint8{opAccept, opRecv, opSend, opConnect, opAsyncCancel, opPollAdd, opOpenat2, opStatx, opRead, opClose}
 
 // rawBatch is how many operations may be submitted by a raw system call, which
 // keeps its P. Larger batches take so long that a garbage collection should

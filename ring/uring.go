@@ -18,6 +18,7 @@ const (
 
 	userDataWake   = 1
 	userDataCancel = 2
+	userDataClose  = 3
 )
 
 // scarce is how long Wait waits before it tries again what the kernel had no
@@ -30,11 +31,14 @@ type Uring struct {
 	buffers *bufferRing
 	waker   *waker
 	tier    Tier
-	thread  int // the owner's, as the kernel numbers it
+	files   bool // it does what Files wants
+	thread  int  // the owner's, as the kernel numbers it
 
 	backlog  []sqe // what a full SQ had no place for, in order
 	inFlight int   // operations whose last completion has not been taken
 	failed   error // what Next came upon; Wait reports it
+
+	closeRefused bool // the ring does not close files; for the probe
 
 	// The receive that took the latest buffers, and how many of them without
 	// a pause: one that takes them all is greedy, and gets no more for it.
@@ -66,6 +70,7 @@ func Open(cfg Config) (*Uring, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
+	u.files = features.Files
 	return u, nil
 }
 
@@ -101,6 +106,7 @@ func (u *Uring) Features() Features {
 		MultishotAccept:  true,
 		MultishotReceive: u.tier >= Tier60,
 		BufferRings:      true,
+		Files:            u.files,
 		Restricted:       u.ring.restricted,
 		RegisteredRing:   u.ring.registered,
 	}
@@ -198,8 +204,11 @@ func (u *Uring) Next(ev *Event) bool {
 		} else {
 			ev.N = int(c.res)
 		}
-		if op == OpReceive {
+		switch {
+		case op == OpReceive:
 			u.received(&c, ev)
+		case op == OpOpen && c.res >= 0:
+			Opened(int(c.res))
 		}
 		return true
 	}
@@ -232,6 +241,8 @@ func (u *Uring) received(c *cqe, ev *Event) {
 func (u *Uring) internal(c *cqe) {
 	errno := syscall.Errno(max(0, -c.res))
 	switch {
+	case c.userData == userDataClose: // the file is gone (close(2)), unless the ring refuses
+		u.closeRefused = errno == unix.EACCES || errno == unix.EINVAL
 	case c.userData == userDataCancel:
 		switch errno {
 		case 0, unix.ENOENT, unix.EALREADY: // done; nothing to cancel; under way

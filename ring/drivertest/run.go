@@ -8,7 +8,7 @@ import (
 	"github.com/ringcore/ringcore/ring"
 )
 
-// Open makes a driver for one test. It is called on the goroutine which will
+// Open makes a driver for one test; it implements ring.Files. It is called on the goroutine which will
 // use the driver, locked to its thread. The suite destroys what it opened.
 type Open func(t *testing.T, cfg ring.Config) ring.Driver
 
@@ -51,6 +51,12 @@ func Run(t *testing.T, open func(t *testing.T, cfg ring.Config) ring.Driver) {
 		{"Close", testClose},
 		{"Detach", testDetach},
 		{"DestroyInTheMiddle", testDestroyInTheMiddle},
+		{"File", testFile},
+		{"FileErrors", testFileErrors},
+		{"FileCold", testFileCold},
+		{"FileCancel", testFileCancel},
+		{"FileDestroy", testFileDestroy},
+		{"FileNoAllocations", testFileNoAllocations},
 		{"Echo", testEcho},
 		{"SmallQueues", testSmallQueues},
 		{"NoAllocations", testNoAllocations},
