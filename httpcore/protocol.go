@@ -31,6 +31,7 @@ type protocol struct {
 	headBytes bytes.Reader // what parser reads from
 	parser    *bufio.Reader
 	guard     guard
+	memo      headMemo
 	cleanHead []byte    // the last response head that was found clean
 	clock     time.Time // the time of day at clockAt
 	clockAt   int64

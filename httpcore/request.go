@@ -17,23 +17,31 @@ var (
 	errDisagreement = errors.New("httpcore: guard and parser disagree on the framing")
 )
 
-// begin starts the request whose head is given. Everything that may be wrong
-// with it is answered in its turn.
-func (s *session) begin(head []byte) {
+// begin starts the request whose head is given; known says that it is the one
+// in headMemo. Everything that may be wrong with it is answered in its turn.
+func (s *session) begin(head []byte, known bool) {
 	if s.timing != timingNothing {
 		s.startTimer(timingNothing)
 	}
 	x := s.next()
 	s.setState(fasthttp.StateActive)
-	info := s.p.guard.check(head)
-	if info.refusal != nil {
-		s.fail(x, info.refusal)
-		return
+	info := &s.p.memo.info
+	if !known {
+		checked := s.p.guard.check(head)
+		if info = &checked; info.refusal != nil {
+			s.fail(x, info.refusal)
+			return
+		}
 	}
 	x.http11 = info.http11
-	if err := x.parse(head); err != nil {
-		s.fail(x, err)
-		return
+	if !known || x.peer.nc != nil || !s.p.memo.restore(x) {
+		if err := x.parse(head); err != nil {
+			s.fail(x, err)
+			return
+		}
+	}
+	if !known {
+		s.p.memo.missed(head, *info)
 	}
 	req := &x.ctx.Request
 	if int64(req.Header.ContentLength()) != info.contentLength {
@@ -86,17 +94,23 @@ func (s *session) next() *exchange {
 
 // parse has fasthttp parse a head, once.
 func (x *exchange) parse(head []byte) error {
-	p := x.p
+	if err := x.p.parseHead(&x.ctx.Request.Header, head); err != nil {
+		return err
+	}
+	x.ctx.URI()
+	return *inside.uriParseErr.of(unsafe.Pointer(&x.ctx))
+}
+
+func (p *protocol) parseHead(h *fasthttp.RequestHeader, head []byte) error {
 	p.headBytes.Reset(head)
 	p.parser.Reset(&p.headBytes)
-	if err := x.ctx.Request.Header.Read(p.parser); err != nil {
+	if err := h.Read(p.parser); err != nil {
 		return err
 	}
 	if p.parser.Buffered() > 0 || p.headBytes.Len() > 0 {
 		return errDisagreement
 	}
-	x.ctx.URI()
-	return *inside.uriParseErr.of(unsafe.Pointer(&x.ctx))
+	return nil
 }
 
 // body is a request's body on its way in.

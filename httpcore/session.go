@@ -100,6 +100,11 @@ func (x *exchange) maySwitch() bool {
 
 // readHead begins a request if b holds a whole head, and returns its length.
 func (s *session) readHead(b []byte) int {
+	if m := &s.p.memo; s.head == (headScanner{}) && m.begins(b) {
+		n := len(m.head)
+		s.begin(b[:n], true)
+		return n
+	}
 	n, err := s.head.scan(b)
 	if limit := s.p.cfg.headLimit; n > limit || (n == 0 && err == nil && len(b) > limit) {
 		err = errHeadTooLarge
@@ -112,7 +117,7 @@ func (s *session) readHead(b []byte) int {
 		s.refuse(err)
 	case n > 0:
 		s.head.reset()
-		s.begin(b[:n])
+		s.begin(b[:n], false)
 		return n
 	case s.head.started():
 		s.startTimer(timingHead)
