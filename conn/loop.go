@@ -25,6 +25,7 @@ type Loop struct {
 	handler Handler
 	turnEnd TurnEnder // handler, if it wants that
 	now     int64     // the clock at the start of the turn
+	turns   uint64
 	event   ring.Event
 	addr    sockAddr
 
@@ -132,6 +133,7 @@ func (l *Loop) over() bool { return l.draining && l.released && l.slots.open == 
 
 // turn takes all completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
+	l.turns++
 	for l.driver.Next(&l.event) {
 		l.complete(&l.event)
 	}

@@ -41,6 +41,8 @@ type protocol struct {
 	baseAt    int64
 	local     *netip.AddrPort // the last connection's
 	loggedAt  int64           // when a failure was last logged, 0: never
+	responses uint64
+	times     *times // how long they took; nil while nobody looks
 }
 
 // connIDs numbers connections, for RequestCtx.ConnID.

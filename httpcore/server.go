@@ -46,6 +46,7 @@ type backend interface {
 	serveConn(nc net.Conn) error
 	info() Info
 	counts() counts
+	stats(ctx context.Context) []LoopStats
 }
 
 // ErrNoHandler is returned by Serve when the fasthttp.Server has no Handler.

@@ -36,3 +36,5 @@ func (b netBackend) info() Info {
 func (b netBackend) counts() counts {
 	return counts{open: b.s.fs.GetOpenConnectionsCount(), rejected: b.s.fs.GetRejectedConnectionsCount()}
 }
+
+func (b netBackend) stats(context.Context) []LoopStats { return nil }

@@ -195,6 +195,10 @@ func (s *session) answer() {
 		}
 		s.first = x.next
 		s.inFlight--
+		s.p.responses++
+		if s.p.times != nil {
+			s.p.noteTime(x)
+		}
 		if s.reading == x {
 			s.leaveUnread(x)
 		} else {
