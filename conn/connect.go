@@ -33,6 +33,13 @@ import (
 // accepted ones, which may need them, and are then closed. Drain and TurnEnd are
 // for the loop's handler, not for h.
 func (l *Loop) Connect(addr net.Addr, h Handler, failed func(error)) Ref {
+	return l.ConnectFrom(nil, addr, h, failed)
+}
+
+// ConnectFrom is Connect with our own address given, nil for any; with port 0
+// the system chooses a port when it knows the peer's (IP_BIND_ADDRESS_NO_PORT,
+// ip(7)). More addresses are more ports: one has some 28,000 for a peer.
+func (l *Loop) ConnectFrom(local *net.TCPAddr, addr net.Addr, h Handler, failed func(error)) Ref {
 	if l.released || l.cut || l.ended.Load() {
 		l.refuse(addr, failed, ErrShutdown)
 		return Ref{}
@@ -42,7 +49,7 @@ func (l *Loop) Connect(addr net.Addr, h Handler, failed func(error)) Ref {
 		l.refuse(addr, failed, syscall.ENOBUFS)
 		return Ref{}
 	}
-	o := outbound{handler: h, failed: failed, addr: addr, name: b}
+	o := outbound{handler: h, failed: failed, local: local, addr: addr, name: b}
 	var err error
 	if o.domain, b.w, err = putSockaddr(b.mem, addr); err != nil {
 		l.freeBuf(b)
@@ -74,7 +81,8 @@ func connectError(addr net.Addr, err error) error {
 // outbound is what a connection that Connect has made has besides its slot.
 type outbound struct {
 	handler Handler
-	failed  func(error) // nil once it is connected
+	failed  func(error)  // nil once it is connected
+	local   *net.TCPAddr // nil for any
 	addr    net.Addr
 	name    *sendBuf // addr as the kernel reads it; nil once it is connected
 	domain  int      // AF_INET, …
@@ -130,7 +138,31 @@ func (l *Loop) socket(o *outbound) (int, error) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		l.engine.keepAlive(fd)
 	}
+	if err == nil && o.local != nil {
+		if err = bind(fd, o.domain, o.local); err != nil {
+			l.driver.Close(fd)
+			return -1, err
+		}
+	}
 	return fd, err
+}
+
+// bind gives the socket fd its own address.
+func bind(fd, domain int, a *net.TCPAddr) error {
+	if a.Port == 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	ip, err := a.AddrPort().Addr().Unmap(), error(syscall.EAFNOSUPPORT)
+	switch {
+	case domain == unix.AF_INET && ip.Is4():
+		err = unix.Bind(fd, &unix.SockaddrInet4{Port: a.Port, Addr: ip.As4()})
+	case domain == unix.AF_INET6 && ip.Is6():
+		err = unix.Bind(fd, &unix.SockaddrInet6{Port: a.Port, Addr: ip.As16()})
+	}
+	if err != nil {
+		return fmt.Errorf("bind to %v: %w", a, err)
+	}
+	return nil
 }
 
 func (c *Conn) connect() {

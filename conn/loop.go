@@ -37,6 +37,7 @@ type Loop struct {
 	tiny, small, large arena
 	inputs             inputPool
 
+	wakeAt int64 // when the handler wants a turn, 0: it does not
 	trimAt int64 // when to give free send buffers back, 0: there are none
 
 	dirty                *Conn // with output to be flushed
@@ -62,6 +63,11 @@ func (l *Loop) Index() int { return l.index }
 // Now returns the loop's clock, in nanoseconds since some fixed moment: the
 // time when the present turn began.
 func (l *Loop) Now() int64 { return l.now }
+
+// WakeAt asks for a turn at the time at (as Now has it) or soon after, for a
+// TurnEnder that has something to do then; 0 takes that back. It replaces what
+// was asked for before, and holds for one turn.
+func (l *Loop) WakeAt(at int64) { l.wakeAt = at }
 
 // Conns returns the number of open connections, outbound ones not counted. It may be called from any
 // goroutine.
@@ -167,6 +173,7 @@ func (l *Loop) wait() error {
 	if l.inbox.head.Load() != nil {
 		timeout = 0
 	}
+	l.wakeAt = 0
 	err := l.driver.Wait(timeout)
 	l.inbox.sleeping.Store(false)
 	l.now = l.opts.Clock()
@@ -210,6 +217,9 @@ func (l *Loop) timeout() time.Duration {
 		if r := l.now + int64(hungryRetry); at == 0 || r < at {
 			at = r
 		}
+	}
+	if l.wakeAt != 0 && (at == 0 || l.wakeAt < at) {
+		at = l.wakeAt
 	}
 	if l.trimAt != 0 && (at == 0 || l.trimAt < at) {
 		at = l.trimAt
