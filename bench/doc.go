@@ -3,6 +3,8 @@
 //
 //   - server is the bench server: a handful of routes, served by httpcore on
 //     the driver and with the dispatch that its flags name
+//   - load puts HTTP load on a server and measures what comes back; its engine
+//     is a library, load/gen
 //   - idle opens connections and leaves them alone, and says what they cost
 //     the server in memory and CPU time
 //   - peers, a module of its own, serves the same routes by other servers

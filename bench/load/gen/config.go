@@ -17,7 +17,7 @@ type Config struct {
 	Target string
 	// Remote allows a Target that is no loopback address.
 	Remote bool
-	// Requests is the mix to send, 1 to 1024 kinds; default: GET /.
+	// Requests is the mix to send, 1 to 256 kinds; default: GET /.
 	Requests []Request
 
 	// Connections is how many there are at once, 1 to 1,000,000; default 64.
@@ -73,7 +73,7 @@ const (
 	maxPipelining  = 1024
 	maxRate        = 10_000_000
 	maxDuration    = 24 * time.Hour
-	maxKinds       = 1024
+	maxKinds       = 256
 	maxLoops       = 64
 	maxConnecting  = 4096
 	maxSources     = 1 << 16

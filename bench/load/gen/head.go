@@ -116,6 +116,9 @@ func parseHead(b []byte) (f headFields, err error) {
 			}
 		}
 	}
+	if oldVersion && coded {
+		return f, errCoding // RFC 9112 section 6.1: its framing is faulty
+	}
 	f.closing = f.closing || (oldVersion && !keepAlive)
 	if f.chunked = coded; coded && f.length >= 0 {
 		f.closing = true // RFC 9112 section 6.3: it might be an attack

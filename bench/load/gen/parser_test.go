@@ -78,6 +78,7 @@ var parserCases = []struct {
 	{name: "negative length", text: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", err: errLength},
 	{name: "long length", text: "HTTP/1.1 200 OK\r\nContent-Length: 9999999999999999999\r\n\r\n", err: errLength},
 	{name: "gzip", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", err: errCoding},
+	{name: "chunked 1.0", text: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", err: errCoding},
 	{name: "folded", text: "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", err: errField},
 	{name: "blank before colon", text: "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", err: errField},
 	{name: "NUL", text: "HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", err: errField},
