@@ -23,6 +23,8 @@ type shared struct {
 	rejections atomic.Uint32
 	loggedAt   atomic.Int64 // unix seconds: when a rejection was last logged
 
+	busyLoggedAt atomic.Int64 // the same of a request that was refused
+
 	mu    sync.Mutex
 	perIP map[netip.Addr]int // open connections, with MaxConnsPerIP
 }

@@ -32,6 +32,8 @@ type config struct {
 	headLimit   int
 	bodyLimit   int
 	concurrency int
+	maxHandlers int // of one loop, 0: concurrency
+	maxWaiting  int // of one loop, negative: no limit
 
 	headerTimeout time.Duration // the head, from its first byte
 	readTimeout   time.Duration // the body, from the end of the head
@@ -44,11 +46,25 @@ type config struct {
 	serverLine              []byte // the Server field line; nil for none
 }
 
+// poolLimits returns how many workers a pool may have, and how many jobs may
+// wait for them or have one, 0 for no limit.
+func (c *config) poolLimits() (workers int64, jobs uint64) {
+	workers = int64(c.concurrency)
+	if c.maxHandlers > 0 {
+		workers = int64(c.maxHandlers)
+	}
+	if c.maxWaiting >= 0 {
+		jobs = uint64(workers) + uint64(c.maxWaiting)
+	}
+	return workers, jobs
+}
+
 func newConfig(s *Server) config {
 	fs := s.fs
 	c := config{
 		fs: fs, logger: s.logger(), handler: fs.Handler, dispatch: s.opts.dispatch,
 		headLimit: fs.ReadBufferSize, bodyLimit: fs.MaxRequestBodySize, concurrency: fs.Concurrency,
+		maxHandlers: s.opts.maxHandlers, maxWaiting: s.opts.maxWaiting,
 		headerTimeout: s.opts.headerTimeout, readTimeout: fs.ReadTimeout,
 		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
 		maxRequestsPerConn:      uint64(max(fs.MaxRequestsPerConn, 0)),

@@ -17,6 +17,8 @@ type options struct {
 	ready         func(Info)
 	tune          tuning
 
+	maxHandlers, maxWaiting int
+
 	withoutDisconnectCancel bool
 }
 
@@ -24,7 +26,7 @@ type options struct {
 const DefaultHeaderTimeout = 10 * time.Second
 
 func defaultOptions() options {
-	return options{dispatch: Pooled, headerTimeout: DefaultHeaderTimeout}
+	return options{dispatch: Pooled, headerTimeout: DefaultHeaderTimeout, maxWaiting: -1}
 }
 
 // Dispatch says where handlers run.
@@ -87,6 +89,23 @@ func WithDispatch(d Dispatch) Option { return func(o *options) { o.dispatch = d 
 func WithHeaderTimeout(d time.Duration) Option {
 	return func(o *options) { o.headerTimeout = d }
 }
+
+// WithMaxHandlers bounds how many handlers run on goroutines at once, on each
+// loop: 1 and more; 0, the default, stands for fasthttp.Server.Concurrency.
+// Further requests wait, or are refused: see WithMaxWaiting. Handlers that run
+// on the loop (with Inline, and quick ones with Adaptive) and suspended requests
+// do not count.
+func WithMaxHandlers(n int) Option { return func(o *options) { o.maxHandlers = max(n, 0) } }
+
+// WithMaxWaiting says what becomes of a request for which no goroutine is free
+// (WithMaxHandlers): up to n of each loop wait for one, and those that come when
+// n are waiting are answered 503 with Retry-After, at once, on a connection that
+// stays open. Negative, the default: all of them wait, which costs a connection
+// and its request's memory for each, and never more, since requests that are
+// pipelined behind one that waits are left in the socket. A loop takes up many
+// requests at a time: an n below some hundreds refuses bursts that it could
+// serve within milliseconds.
+func WithMaxWaiting(n int) Option { return func(o *options) { o.maxWaiting = n } }
 
 // WithReady has f called by each Serve when the server has opened its loops and
 // is about to accept; the Info's Addr then has the port that was chosen for

@@ -21,6 +21,9 @@ type pool struct {
 	fresh   bool        // jobs were submitted in this turn; the loop's
 	endedAt int64       // the turn whose turnEnd has been; the loop's
 	yields  bool        // one processor only: workers run while the loop yields
+	places  places
+
+	maxWorkers int64
 
 	adaptive bool // with Adaptive dispatch, and all of these are the loop's
 	routes   routes
@@ -44,6 +47,7 @@ const maxRetired = 512
 func newPool(p *protocol) *pool {
 	pl := &pool{p: p, wake: make(chan bool, maxRetired+1)}
 	pl.ring.init()
+	pl.maxWorkers, pl.places.total = p.cfg.poolLimits()
 	pl.yields = runtime.GOMAXPROCS(0) == 1
 	pl.spread.Store(!pl.yields)
 	pl.adaptive = p.cfg.dispatch == Adaptive
@@ -53,8 +57,8 @@ func newPool(p *protocol) *pool {
 }
 
 // submit queues x, and the requests that wait behind it in its session, as one
-// job.
-func (pl *pool) submit(x *exchange) {
+// job. When it is false they are done already: there is no place for them.
+func (pl *pool) submit(x *exchange) bool {
 	for y := x; y != nil; y = y.next {
 		y.state, y.chain = exchangeRunning, y.next
 	}
@@ -65,7 +69,11 @@ func (pl *pool) submit(x *exchange) {
 			pl.nudged = true
 			pl.p.loop.Post(&pl.nudge)
 		}
-		return
+		return true
+	}
+	if !pl.places.take() {
+		pl.refuse(x)
+		return false
 	}
 	pl.fresh = true
 	if len(pl.backlog) > 0 || !pl.ring.push(x) {
@@ -75,6 +83,7 @@ func (pl *pool) submit(x *exchange) {
 		pl.spread.Store(true)
 		pl.signal()
 	}
+	return true
 }
 
 // maxYields bounds how often the loop steps back for its workers in one turn.
@@ -127,7 +136,7 @@ func (pl *pool) signal() {
 			pl.wake <- true // does not block: see tidy
 			return
 		}
-		if pl.workers.Add(1) <= int64(pl.p.cfg.concurrency) {
+		if pl.workers.Add(1) <= pl.maxWorkers {
 			w := worker{pl: pl}
 			go w.work(nil)
 			pl.scheduleTidy()
@@ -135,7 +144,7 @@ func (pl *pool) signal() {
 		}
 		pl.workers.Add(-1)
 		pl.waking.Store(false)
-		if pl.idle.Load() == 0 && pl.workers.Load() >= int64(pl.p.cfg.concurrency) {
+		if pl.idle.Load() == 0 && pl.workers.Load() >= pl.maxWorkers {
 			return // each of them looks for work when it has finished
 		}
 	}
@@ -153,8 +162,17 @@ func (pl *pool) claim() bool {
 
 // worker is a goroutine of the pool.
 type worker struct {
-	pl  *pool
-	cur *exchange // being handled
+	pl     *pool
+	cur    *exchange // being handled
+	placed bool      // what it runs has a place, to be given back
+}
+
+// leave gives the job's place back.
+func (w *worker) leave() {
+	if w.placed {
+		w.placed = false
+		w.pl.places.free()
+	}
 }
 
 // work runs jobs, first (if any) before those of the ring.
@@ -177,6 +195,7 @@ func (w *worker) work(first *exchange) {
 			if pl.spread.Load() && !pl.ring.empty() {
 				pl.signal() // x may block: somebody else looks after the rest
 			}
+			w.placed = true
 			w.runChain(x, false)
 			continue
 		}
@@ -204,12 +223,16 @@ func (w *worker) runChain(x *exchange, skip bool) {
 			x.skipped = true
 		} else if !x.runTimed() {
 			w.cur = nil
+			w.leave()
 			return // what is behind it goes on after it: see goOn
 		}
 		// Requests behind one with which HTTP ends on the connection are not
 		// handled, as fasthttp would not read them.
 		skip = skip || x.endsHTTP()
 		w.cur, x.chain = nil, nil
+		if next == nil {
+			w.leave() // before the client can send its next request
+		}
 		x.finish()
 		x = next
 	}
@@ -220,7 +243,7 @@ func (pl *pool) goOn(x *exchange) {
 	next := x.chain
 	x.chain = nil
 	if !x.endsHTTP() {
-		pl.submit(next)
+		pl.submit(next) // or refused: proceed answers
 		return
 	}
 	for y := next; y != nil; y = y.chain {
@@ -245,8 +268,11 @@ func (w *worker) exit() {
 	next := x.chain
 	x.chain = nil
 	x.serverError()
+	if next == nil {
+		w.leave()
+	}
 	x.finish()
-	heir := worker{pl: w.pl}
+	heir := worker{pl: w.pl, placed: w.placed}
 	go heir.work(next)
 }
 

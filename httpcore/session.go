@@ -181,7 +181,9 @@ func (s *session) answer() {
 				return
 			}
 			if s.p.pool != nil {
-				s.p.pool.submit(x)
+				if !s.p.pool.submit(x) {
+					continue
+				}
 				return
 			}
 			if !x.run() {

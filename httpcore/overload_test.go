@@ -1,0 +1,212 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// blocker blocks requests for "/block" until it is released, and echoes others.
+type blocker struct {
+	entered chan struct{}
+	release chan struct{}
+	running atomic.Int64
+	most    atomic.Int64
+}
+
+func newBlocker() *blocker {
+	return &blocker{entered: make(chan struct{}, 1000), release: make(chan struct{})}
+}
+
+func (b *blocker) handle(ctx *fasthttp.RequestCtx) {
+	n := b.running.Add(1)
+	defer b.running.Add(-1)
+	for most := b.most.Load(); n > most && !b.most.CompareAndSwap(most, n); most = b.most.Load() {
+	}
+	if string(ctx.Path()) == "/block" {
+		b.entered <- struct{}{}
+		<-b.release
+	}
+	echo(ctx)
+}
+
+// At the limit a request is refused, and not before it.
+func TestMaxWaiting(t *testing.T) {
+	for _, waiting := range []int{0, 3} {
+		t.Run(itoa(waiting), func(t *testing.T) {
+			runPooled(t, func(t *testing.T, m mode) {
+				const running = 2
+				b := newBlocker()
+				ts := serve(t, m, &fasthttp.Server{Handler: b.handle}, WithLoops(1),
+					WithMaxHandlers(running), WithMaxWaiting(waiting))
+				var clients []*client
+				for i := range running + waiting {
+					c := ts.dial()
+					c.send(get("/block"))
+					clients = append(clients, c)
+					if i < running {
+						<-b.entered
+					} else {
+						eventually(t, "it waits", func() bool { return ts.jobs() == i+1 })
+					}
+				}
+				over := ts.dial()
+				for range 3 { // the connection stays open
+					over.send(get("/1") + request("POST", "/2", "body"))
+					for range 2 {
+						if r := over.wantStatus(503); r.Header.Get("Retry-After") != "1" || r.Close {
+							t.Fatalf("Retry-After %q, close %v", r.Header.Get("Retry-After"), r.Close)
+						}
+					}
+				}
+				close(b.release)
+				for _, c := range clients {
+					c.want(200, "GET /block||")
+				}
+				over.send(get("/3"))
+				over.want(200, "GET /3||")
+				if n := b.most.Load(); n != running {
+					t.Errorf("%d handlers ran at once, want %d", n, running)
+				}
+				if !ts.log.contains("refusing requests") {
+					t.Error("nothing is logged")
+				}
+			})
+		})
+	}
+}
+
+// jobs is how many jobs of the only loop run or wait.
+func (ts *testServer) jobs() (n int) {
+	ts.onPools(func(pl *pool) { n = int(pl.places.taken - pl.places.freed.Load()) })
+	return n
+}
+
+// onPools runs f on each loop with its pool.
+func (ts *testServer) onPools(f func(*pool)) {
+	for _, p := range ts.backend.(*loopBackend).protocols {
+		done := make(chan struct{})
+		p.loop.Post(&conn.Task{Run: func(*conn.Loop) { f(p.pool); close(done) }})
+		<-done
+	}
+}
+
+// Without a limit on those that wait, all are served, and no more handlers run
+// than may; pipelined requests behind one that waits stay in the socket.
+func TestMaxHandlersWait(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		const running, n = 3, 60
+		b := newBlocker()
+		ts := serve(t, m, &fasthttp.Server{Handler: b.handle}, WithLoops(1), WithMaxHandlers(running))
+		var clients []*client
+		for range n {
+			c := ts.dial()
+			c.send(get("/block") + get("/2"))
+			clients = append(clients, c)
+		}
+		for range running {
+			<-b.entered
+		}
+		close(b.release)
+		for _, c := range clients {
+			c.want(200, "GET /block||")
+			c.want(200, "GET /2||")
+		}
+		if n := b.most.Load(); n > running {
+			t.Errorf("%d handlers ran at once, want %d at most", n, running)
+		}
+	})
+}
+
+// Places come back however a handler ends: by a panic, Goexit, suspension, or
+// without a client.
+func TestPlacesComeBack(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			time.Sleep(2 * time.Millisecond) // never on the loop
+			switch string(ctx.Path()) {
+			case "/panic":
+				panic("on purpose")
+			case "/exit":
+				runtime.Goexit()
+			case "/suspend":
+				time.AfterFunc(time.Millisecond, Suspend(ctx))
+			}
+		}}, WithLoops(1), WithMaxHandlers(2), WithMaxWaiting(8))
+		for range 10 {
+			for _, path := range []string{"/", "/panic", "/exit", "/suspend"} {
+				c, gone := ts.dial(), ts.dial()
+				gone.send(get(path) + get("/"))
+				gone.reset()
+				c.send(get(path) + get("/"))
+				if r := c.response("GET"); r.StatusCode == 503 {
+					t.Fatalf("%s is refused", path)
+				}
+				c.Close()
+			}
+		}
+		ts.wantNoConns()
+		eventually(t, "all places are free", func() bool { return ts.jobs() == 0 })
+	})
+}
+
+// Ten times as many requests as there is room for: each is answered, by 200 or
+// 503, quick ones are served meanwhile, memory stays, and afterwards all is well.
+func TestOverload(t *testing.T) {
+	const clients, rounds = 100, 20
+	runPooled(t, func(t *testing.T, m mode) {
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			if string(ctx.Path()) == "/slow" {
+				time.Sleep(2 * time.Millisecond)
+			}
+		}}, WithLoops(1), WithMaxHandlers(4), WithMaxWaiting(6))
+		var wg sync.WaitGroup
+		var served, refused atomic.Int64
+		errs := make(chan error, clients)
+		for range clients {
+			c := ts.dial()
+			wg.Go(func() {
+				for range rounds {
+					if _, err := c.Write([]byte(get("/slow"))); err != nil {
+						errs <- err
+						return
+					}
+					r, err := c.tryResponse("GET")
+					switch {
+					case err != nil:
+						errs <- err
+						return
+					case r.StatusCode == 200:
+						served.Add(1)
+					case r.StatusCode == 503:
+						refused.Add(1)
+					default:
+						errs <- fmt.Errorf("status %d", r.StatusCode)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		close(errs)
+		for err := range errs {
+			t.Error(err)
+		}
+		if served.Load()+refused.Load() != clients*rounds || refused.Load() == 0 || served.Load() == 0 {
+			t.Errorf("%d served and %d refused of %d", served.Load(), refused.Load(), clients*rounds)
+		}
+		ts.wantServes("/slow", "")
+		if n := ts.jobs(); n != 0 {
+			t.Errorf("%d jobs are left", n)
+		}
+	})
+}
