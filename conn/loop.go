@@ -34,6 +34,7 @@ type Loop struct {
 
 	slots              slots
 	timers             timerQueues
+	alarms             alarms
 	tiny, small, large arena
 	inputs             inputPool
 
@@ -208,6 +209,9 @@ const hungryRetry = 10 * time.Millisecond
 // timeout returns how long the loop may sleep: there is no tick.
 func (l *Loop) timeout() time.Duration {
 	at := l.timers.next()
+	if a := l.alarms.next(); a != 0 && (at == 0 || a < at) {
+		at = a
+	}
 	if l.index == 0 {
 		if r := l.engine.acceptor.retryAt; r != 0 && (at == 0 || r < at) {
 			at = r
@@ -262,6 +266,9 @@ func (l *Loop) expire() {
 		case stateClosing:
 			c.finish(fmt.Errorf("send: %w", syscall.ETIMEDOUT))
 		}
+	}
+	for a := l.alarms.expired(l.now); a != nil; a = l.alarms.expired(l.now) {
+		a.Run(l)
 	}
 	if l.index == 0 {
 		if a := &l.engine.acceptor; a.retryAt != 0 && a.retryAt <= l.now {
