@@ -1,0 +1,69 @@
+// Stall shows what handlers that wait or burn processor time do to the other
+// requests on the same loop.
+//
+//	stall -serve [-driver KIND] [-dispatch HOW] [-loops N]   the server; prints its address
+//	stall -addr HOST:PORT -slow PATH [flags]                 the load; prints one line
+//
+// The load has quick requests on a fixed number of connections, and lets one
+// request in a hundred (-share) go to the slow path, on connections of their
+// own: as many as it takes. scripts/stall runs the two on CPUs of their own.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ringcore/ringcore/httpcore"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "stall:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	fs := flag.NewFlagSet("stall", flag.ExitOnError)
+	serving := fs.Bool("serve", false, "be the server")
+	addr := fs.String("addr", "127.0.0.1:0", "the server's address")
+	driver := fs.String("driver", "auto", "auto, io_uring or epoll")
+	dispatch := fs.String("dispatch", "adaptive", "adaptive, inline or pooled")
+	loops := fs.Int("loops", 1, "number of loops")
+	concurrency := fs.Int("concurrency", 0, "most connections, and goroutines of a loop; 0: fasthttp's default")
+	var l load
+	fs.StringVar(&l.quick, "quick", "/quick", "path of the quick requests")
+	fs.StringVar(&l.slow, "slow", "", "path of the slow ones; empty for none")
+	fs.Float64Var(&l.share, "share", 1, "slow requests in a hundred")
+	fs.IntVar(&l.conns, "conns", 64, "connections of the quick requests")
+	fs.Float64Var(&l.rate, "rate", 0, "quick requests a second; 0: each connection its next one at once")
+	fs.Float64Var(&l.slowRate, "slow-rate", 0, "slow requests a second, instead of the share")
+	fs.IntVar(&l.maxSlow, "max-slow", 9000, "most slow requests at once")
+	fs.DurationVar(&l.warm, "warm", time.Second, "time before the measurement")
+	fs.DurationVar(&l.span, "t", 3*time.Second, "length of the measurement")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if !*serving {
+		if l.conns < 1 || l.span <= 0 || l.share < 0 || l.share >= 100 {
+			return errors.New("wants -conns from 1, a length -t, and -share from 0 to 99")
+		}
+		l.addr = *addr
+		return l.run(os.Stdout)
+	}
+	kind, err := httpcore.ParseDriver(*driver)
+	if err != nil {
+		return err
+	}
+	how, err := httpcore.ParseDispatch(*dispatch)
+	if err != nil {
+		return err
+	}
+	return serve(*addr, *concurrency, httpcore.WithDriver(kind), httpcore.WithDispatch(how), httpcore.WithLoops(*loops))
+}
