@@ -37,6 +37,7 @@ Routes:
   POST /echo          the request's body, at most 4 MiB
   /slow?ms=N          waits N milliseconds, 0 to 60000, as on a database (default 50)
   /status?code=N      answers with this status, 200 to 599 (default 200)
+  /_ringcore          a page that shows what the loops do, live
   /db                 a row of the table world, as JSON
   /queries?queries=N  N rows, each by a query of its own, 1 to 500 (default 1)
   /updates?queries=N  the same, each changed and written back

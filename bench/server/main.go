@@ -118,15 +118,16 @@ func newServer(c config, db *database, ready func(httpcore.Info)) *httpcore.Serv
 	if c.root != "" {
 		files = newFiles(c.root)
 	}
-	files = withDatabase(db, files)
-	return httpcore.New(
-		&fasthttp.Server{Handler: newHandler(files), Name: serverName},
+	live := &page{}
+	live.server = httpcore.New(
+		&fasthttp.Server{Handler: newHandler(withPage(live, withDatabase(db, files))), Name: serverName},
 		httpcore.WithDriver(c.driver),
 		httpcore.WithLoops(c.loops),
 		httpcore.WithDispatch(c.dispatch),
 		httpcore.WithMaxTier(c.tier),
 		httpcore.WithReady(ready),
 	)
+	return live.server
 }
 
 // startLine says what serves and where.
