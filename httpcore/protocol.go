@@ -32,6 +32,7 @@ type protocol struct {
 	parser    *bufio.Reader
 	guard     guard
 	memo      headMemo
+	usual     usualHead
 	cleanHead []byte    // the last response head that was found clean
 	clock     time.Time // the time of day at clockAt
 	clockAt   int64

@@ -146,11 +146,18 @@ const maxSpace = 16 << 10
 // is the connection's send buffer, and what there is no room for into x.rest.
 func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []byte) {
 	sendBody := !resp.SkipBody && !bodyless(resp.StatusCode())
+	body, now := resp.Body(), s.p.loop.Now()
+	usual := sendBody && len(body) > 0
+	if usual {
+		if n := s.p.usual.append(space, &resp.Header, len(body), now); n > 0 {
+			s.commit(x, n, space, body)
+			return
+		}
+	}
 	if sendBody && x.http11 && len(resp.Header.PeekTrailerKeys()) > 0 {
 		s.writeWithTrailers(x, resp)
 		return
 	}
-	body := resp.Body()
 	if sendBody || len(body) > 0 {
 		resp.Header.SetContentLength(len(body))
 	}
@@ -158,17 +165,28 @@ func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []by
 		body = nil
 	}
 	head := resp.Header.AppendBytes(space)
-	switch n := len(head); {
-	case !s.p.clean(head, &resp.Header):
+	if !s.p.clean(head, &resp.Header) {
 		s.replaceResponse(x)
-	case &head[0] != &space[0]: // it outgrew the space
-		x.rest = [2][]byte{head, body}
-	case n+len(body) <= len(space):
-		s.c.Commit(n + copy(space[n:], body))
-	default:
-		s.c.Commit(n)
-		x.rest[0] = body
+		return
 	}
+	if usual {
+		s.p.usual.keep(head, &resp.Header, now)
+	}
+	if &head[0] != &space[0] { // it outgrew the space
+		x.rest = [2][]byte{head, body}
+		return
+	}
+	s.commit(x, len(head), space, body)
+}
+
+// commit sends the head in the first n octets of space, and body after it.
+func (s *session) commit(x *exchange, n int, space, body []byte) {
+	if n+len(body) <= len(space) {
+		s.c.Commit(n + copy(space[n:], body))
+		return
+	}
+	s.c.Commit(n)
+	x.rest[0] = body
 }
 
 // writeWithTrailers writes a response with trailer fields, which fasthttp sends
