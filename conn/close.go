@@ -36,6 +36,15 @@ func (c *Conn) Close() {
 	c.loop.markDirty(c)
 }
 
+// CloseWrite sends what is queued and then shuts our side down: the peer sees
+// EOF. Receiving goes on. What is written later is dropped.
+func (c *Conn) CloseWrite() {
+	if c.state == stateOpen && !c.fin {
+		c.fin = true
+		c.loop.markDirty(c)
+	}
+}
+
 // Abort closes at once: what is queued is dropped, and the peer may see a
 // reset. Handler.Closed gets err; it follows, never within Abort.
 func (c *Conn) Abort(err error) { c.finish(err) }

@@ -41,6 +41,10 @@ type Loop struct {
 	wakeAt int64 // when the handler wants a turn, 0: it does not
 	trimAt int64 // when to give free send buffers back, 0: there are none
 
+	thread atomic.Int64 // its number, unless Movable
+	woken  bool         // goroutines were woken in this turn
+	yields bool         // … and are to run before the loop sleeps, for want of processors
+
 	dirty                *Conn // with output to be flushed
 	starved, starvedLast *Conn // without a receive buffer
 	hungry, spareHungry  []Ref // waiting for room to write
@@ -106,6 +110,8 @@ func (l *Loop) main(ready chan<- error) {
 		l.shutdown = s.Shutdown // a simulated kernel has sockets of its own
 	}
 	l.now = l.opts.Clock()
+	l.thread.Store(int64(unix.Gettid()))
+	l.yields = runtime.GOMAXPROCS(0) == 1
 	l.handler = noHandler{}
 	if l.opts.Handler != nil {
 		l.handler = l.opts.Handler(l)
@@ -152,6 +158,7 @@ func (l *Loop) turn() error {
 		}
 		l.runTasks() // handlers may have finished meanwhile
 	}
+	l.stepBack()
 	l.feed()
 	l.feedHungry()
 	for l.dirty != nil || len(l.joined) > 0 { // the one may lead to the other
@@ -319,6 +326,7 @@ func (l *Loop) abort() {
 // still be open: their handlers hear of it, their sockets are closed.
 func (l *Loop) finish(err error) {
 	l.cut = true
+	l.thread.Store(0) // it will be anybody's
 	l.forAll(func(c *Conn) { c.finish(err) })
 	derr := l.driver.Destroy() // no operation is in flight any more
 	l.forAll(func(c *Conn) {

@@ -21,8 +21,8 @@ func (c *Conn) ResumeReceive() { c.unpause(pausedByUser) }
 // that had to leave it until now. Called within Data it takes effect when Data
 // returns.
 func (c *Conn) Redeliver() {
-	if c.inData {
-		c.again = true
+	if c.data != noData {
+		c.data = again
 		return
 	}
 	c.deliver(nil)
@@ -111,9 +111,10 @@ func (c *Conn) deliver(p []byte) {
 		if len(buf) == 0 {
 			break
 		}
-		c.inData, c.again = true, false
+		c.data = inData
 		n := c.handler().Data(c, buf)
-		c.inData = false
+		redeliver := c.data == again
+		c.data = noData
 		if uint(n) > uint(len(buf)) {
 			panic(fmt.Sprintf("conn: Handler.Data consumed %d of %d bytes", n, len(buf)))
 		}
@@ -126,7 +127,7 @@ func (c *Conn) deliver(p []byte) {
 			c.appendInput(p)
 		}
 		p = nil
-		if !c.again {
+		if !redeliver {
 			break
 		}
 	}
@@ -187,7 +188,7 @@ func (c *Conn) consume(n int) {
 // dropInput gives the input's memory back. While Handler.Data has it, deliver
 // does so afterwards.
 func (c *Conn) dropInput() {
-	if c.in != nil && !c.inData {
+	if c.in != nil && c.data == noData {
 		c.loop.inputs.put(c.in)
 		c.in = nil
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ringcore/ringcore/ring"
 )
 
@@ -41,7 +43,7 @@ func (c *Conn) Commit(n int) {
 // is called once there is room. On a connection that is closing it takes all
 // of p and drops it.
 func (c *Conn) Write(p []byte) int {
-	if c.state != stateOpen {
+	if c.state != stateOpen || c.fin {
 		return len(p)
 	}
 	taken := 0
@@ -84,7 +86,7 @@ func (c *Conn) NotifyDrained() {
 func (c *Conn) Queued() int { return c.queued }
 
 func (c *Conn) writable() bool {
-	if c.state != stateOpen {
+	if c.state != stateOpen || c.fin {
 		return false
 	}
 	if c.queued < c.loop.opts.HighWater {
@@ -147,9 +149,12 @@ func (c *Conn) startSend() {
 	c.timer[WriteTimer].remove()
 	if c.state == stateClosing {
 		c.linger()
-	} else {
-		c.tryDetach()
+		return
 	}
+	if c.fin && c.state == stateOpen {
+		_ = c.loop.shutdown(int(c.fd), unix.SHUT_WR) // ENOTCONN: receiving tells
+	}
+	c.tryDetach()
 }
 
 // freeSent gives back the buffers at the head that are empty.

@@ -57,6 +57,15 @@ var (
 	ErrLinger = errors.New("conn: peer did not finish after the close")
 )
 
+// dataState says whether Handler.Data runs: a Redeliver must not recurse.
+type dataState uint8
+
+const (
+	noData dataState = iota
+	inData
+	again // in Data, and Redeliver was called
+)
+
 // Conn is a connection: a slot of its loop's table. An idle one holds no
 // buffer and no goroutine.
 type Conn struct {
@@ -77,8 +86,8 @@ type Conn struct {
 	starving   bool // in loop.starving, waiting for a receive buffer
 	dirty      bool // in loop.dirty, to be flushed at the turn's end
 	wantsRoom  bool // Drained is owed
-	inData     bool // Handler.Data runs: a Redeliver must not recurse
-	again      bool // … and was asked for meanwhile
+	fin        bool // CloseWrite was called
+	data       dataState
 
 	in []byte // unconsumed input, nil when there is none
 
@@ -152,7 +161,7 @@ func (s *slots) give(c *Conn) {
 	c.State, c.err, c.writer, c.detach = nil, nil, nil, nil
 	c.state, c.paused, c.fd, c.queued, c.lingered, c.own = stateFree, 0, -1, 0, 0, 0
 	c.receiving, c.cancelling, c.sending, c.eof, c.eofTold = false, false, false, false, false
-	c.wantsRoom, c.again = false, false
+	c.wantsRoom, c.fin, c.data = false, false, noData
 	c.nextFree, s.free = s.free, c
 	s.open--
 }
