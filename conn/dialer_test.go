@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -360,4 +362,23 @@ func TestNetConnNoGoroutines(t *testing.T) {
 			t.Errorf("%d and %d on the loops", a, b)
 		}
 	})
+}
+
+// TestNetConnBothWays: a Write that waits does not keep Read from being served;
+// with an echo at the other end each would wait for the other for ever.
+func TestNetConnBothWays(t *testing.T) {
+	run(t, func(t *testing.T, kind DriverKind) {
+		nc, peer := netPair(t, clientOnly(t, kind, Options{}))
+		go func() { _, _ = io.CopyBuffer(struct{ io.Writer }{peer}, struct{ io.Reader }{peer}, make([]byte, 1024)) }()
+		p := pattern(32 << 20)
+		go func() { _, _ = nc.Write(p) }()
+		wantRead(t, nc, p)
+	})
+}
+
+// TestSlotSize: outbound connections and half-closed ones cost the others nothing.
+func TestSlotSize(t *testing.T) {
+	if size := unsafe.Sizeof(Conn{}); strconv.IntSize == 64 && size > 256 {
+		t.Errorf("a slot takes %d bytes, want 256 at most", size)
+	}
 }

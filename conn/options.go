@@ -27,7 +27,8 @@ type Options struct {
 	// Handler.Data wants to see whole must fit.
 	ReadLimit int
 	// HighWater is how many bytes may wait for sending on one connection
-	// before Write takes no more and receiving pauses; default 128 KiB.
+	// before Write takes no more and, on an accepted connection, receiving
+	// pauses; default 128 KiB.
 	HighWater int
 	// LowWater is the amount below which writing and receiving go on: less
 	// than HighWater; default HighWater/4.

@@ -92,7 +92,7 @@ func (c *Conn) writable() bool {
 	if c.queued < c.loop.opts.HighWater {
 		return true
 	}
-	if c.paused&pausedByOutput == 0 {
+	if c.own == 0 && c.paused&pausedByOutput == 0 {
 		c.pause(pausedByOutput) // who does not read our answers is not heard
 	}
 	return false
