@@ -19,6 +19,9 @@ import (
 func run(t *testing.T, f func(t *testing.T, kind DriverKind)) {
 	t.Helper()
 	for _, kind := range []DriverKind{IOUring, Epoll} {
+		if kind == Epoll && forcedTier() != TierBest {
+			continue // tiers are io_uring's
+		}
 		t.Run(kind.String(), func(t *testing.T) {
 			requireDriver(t, kind)
 			f(t, kind)
@@ -26,8 +29,25 @@ func run(t *testing.T, f func(t *testing.T, kind DriverKind)) {
 	}
 }
 
+// forcedTier is the io_uring tier that RINGCORE_TEST_TIER forces on all tests
+// (5.19, 6.0 or 6.1), so that they can be run on each with any later kernel.
+var forcedTier = sync.OnceValue(func() Tier {
+	name := os.Getenv("RINGCORE_TEST_TIER")
+	if name == "" {
+		return TierBest
+	}
+	tier, err := ParseTier(name)
+	if err != nil {
+		panic("RINGCORE_TEST_TIER: " + err.Error())
+	}
+	return tier
+})
+
 var probeUring = sync.OnceValue(func() error {
-	_, err := chooseDriver(&Options{Driver: IOUring})
+	c, err := chooseDriver(&Options{Driver: IOUring, MaxTier: forcedTier()})
+	if err == nil && forcedTier() != TierBest && c.tier != forcedTier() {
+		panic("the forced tier is not to be had: " + c.tier.String())
+	}
 	return err
 })
 
@@ -61,6 +81,9 @@ func serve(t testing.TB, kind DriverKind, h Handler, o Options) *testEngine {
 func serveEach(t testing.TB, kind DriverKind, h func(*Loop) Handler, o Options) *testEngine {
 	t.Helper()
 	o.Driver, o.Handler = kind, h
+	if o.MaxTier == TierBest {
+		o.MaxTier = forcedTier()
+	}
 	e, err := Start(o)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,20 @@ type mode struct {
 	dispatch Dispatch
 	tier     Tier
 }
+
+// forcedTier is the io_uring tier that RINGCORE_TEST_TIER forces on all tests
+// (5.19, 6.0 or 6.1), so that they can be run on each with any later kernel.
+var forcedTier = sync.OnceValue(func() Tier {
+	name := os.Getenv("RINGCORE_TEST_TIER")
+	if name == "" {
+		return TierBest
+	}
+	tier, err := ParseTier(name)
+	if err != nil {
+		panic("RINGCORE_TEST_TIER: " + err.Error())
+	}
+	return tier
+})
 
 func (m mode) String() string {
 	s := m.driver.String()
@@ -58,6 +73,12 @@ func run(t *testing.T, f func(t *testing.T, m mode)) {
 		modes = shortModes
 	}
 	for _, m := range modes {
+		if forcedTier() != TierBest {
+			if m.driver != IOUring {
+				continue // tiers are io_uring's
+			}
+			m.tier = forcedTier()
+		}
 		t.Run(m.String(), func(t *testing.T) {
 			requireDriver(t, m)
 			f(t, m)
@@ -66,7 +87,7 @@ func run(t *testing.T, f func(t *testing.T, m mode)) {
 }
 
 var probeDriver = sync.OnceValue(func() error {
-	s := New(&fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}, WithDriver(IOUring))
+	s := New(&fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}, WithDriver(IOUring), WithMaxTier(forcedTier()))
 	b, err := newBackend(s)
 	if err == nil {
 		err = b.shutdown(context.Background())
@@ -123,6 +144,9 @@ func serveListener(t *testing.T, m mode, ln net.Listener, fs *fasthttp.Server, o
 	case i := <-ready:
 		if i.Driver != m.driver.String() {
 			t.Fatalf("driver is %s, want %v", i.Driver, m.driver)
+		}
+		if m.tier != TierBest && i.Tier != m.tier.String() {
+			t.Fatalf("tier is %s, want %v", i.Tier, m.tier)
 		}
 	case err := <-ts.done:
 		t.Fatalf("Serve: %v", err)
