@@ -61,7 +61,7 @@ func requireDriver(t testing.TB, kind DriverKind) {
 }
 
 // patience bounds every wait of these tests; none depends on its length.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testEngine is an engine with a TCP listener that runs for a test's length.
 type testEngine struct {

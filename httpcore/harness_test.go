@@ -105,6 +105,9 @@ func requireDriver(t *testing.T, m mode) {
 	}
 }
 
+// patience bounds every wait of these tests; none depends on its length.
+const patience = time.Minute
+
 // testServer is a server that runs for the length of a test.
 type testServer struct {
 	*Server
@@ -152,7 +155,7 @@ func serveListener(t *testing.T, m mode, ln net.Listener, fs *fasthttp.Server, o
 		t.Fatalf("Serve: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := ts.ShutdownWithContext(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -174,7 +177,7 @@ func (ts *testServer) dial() *client {
 
 func newClient(t *testing.T, c net.Conn) *client {
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return &client{Conn: c, t: t, r: bufio.NewReader(c)}
 }
 
@@ -272,7 +275,7 @@ func (l *logBuffer) contains(s string) bool { return strings.Contains(l.String()
 // depends on its length.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !cond(); {
+	for deadline := time.Now().Add(patience); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait for something that must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // listenerToken belongs to the harness's listening socket; tests number their
 // own tokens from other slots.

@@ -11,6 +11,18 @@ func Number(name string) (number int, known bool) {
 	return number, known
 }
 
+// Name returns the name of a system call, empty if it is not known here.
+func Name(number int) string {
+	for _, names := range []map[string]int{numbers, older} {
+		for name, n := range names {
+			if n == number {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
 // numbers has the calls that profiles and tests name, and both architectures have.
 var numbers = map[string]int{
 	"accept4":           unix.SYS_ACCEPT4,
@@ -119,6 +131,8 @@ var numbers = map[string]int{
 	"timer_delete":      unix.SYS_TIMER_DELETE,
 	"timer_settime":     unix.SYS_TIMER_SETTIME,
 	"tkill":             unix.SYS_TKILL,
+	"utimensat":         unix.SYS_UTIMENSAT,
+	"memfd_create":      unix.SYS_MEMFD_CREATE,
 	"uname":             unix.SYS_UNAME,
 	"unlinkat":          unix.SYS_UNLINKAT,
 	"write":             unix.SYS_WRITE,
