@@ -7,6 +7,8 @@
 //     is a library, load/gen
 //   - idle opens connections and leaves them alone, and says what they cost
 //     the server in memory and CPU time
+//   - compare runs ringcore and other servers under the same loads, and reports
+//     what a request costs each
 //   - peers, a module of its own, serves the same routes by other servers
 //
 // The scripts in scripts/ run them against each other.

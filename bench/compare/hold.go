@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/ringcore/ringcore/bench/compare/pin"
+)
+
+// holdCommand is the first argument of this program where it is started anew
+// to hold connections: a process of its own, since the limit of open files is
+// per process.
+const holdCommand = "hold-connections"
+
+// holdPatience bounds each connection's steps.
+const holdPatience = 15 * time.Second
+
+// hold opens n connections, has each make a request, prints how many it has,
+// and keeps them until its standard input ends.
+func hold(args []string) int {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return 2
+	}
+	conns := make([]net.Conn, 0, n)
+	for range n {
+		c, err := net.DialTimeout("tcp", args[0], holdPatience)
+		if err == nil {
+			conns = append(conns, c)
+			err = holdAsk(c)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			break
+		}
+	}
+	fmt.Println(len(conns))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+func holdAsk(c net.Conn) error {
+	if err := c.SetDeadline(time.Now().Add(holdPatience)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "GET /plaintext HTTP/1.1\r\nHost: hold\r\n\r\n"); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
+}
+
+// holder is a process that holds connections.
+type holder struct {
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	held int
+}
+
+// startHolder returns once the connections are there.
+func startHolder(ctx context.Context, addr string, n int, cpus []int) (*holder, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	h := &holder{cmd: exec.CommandContext(ctx, self, holdCommand, addr, strconv.Itoa(n))}
+	h.cmd.Stderr = os.Stderr
+	h.in, err = h.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := h.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := pin.Start(h.cmd, cpus); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fscan(out, &h.held); err != nil {
+		h.stop()
+		return nil, fmt.Errorf("the process that holds connections: %w", err)
+	}
+	return h, nil
+}
+
+// stop closes the connections.
+func (h *holder) stop() {
+	_ = h.in.Close()
+	_ = h.cmd.Wait()
+}

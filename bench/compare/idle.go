@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ringcore/ringcore/bench/compare/procfs"
+	"github.com/ringcore/ringcore/bench/compare/report"
+	"github.com/ringcore/ringcore/bench/compare/target"
+)
+
+const (
+	// perProcess is how many connections a process holds at most, on either
+	// side: limits of 20,000 open files per process are common.
+	perProcess = 16_000
+	watch      = time.Second // how long an idle server's CPU time is watched
+)
+
+// idle measures what n connections that do nothing cost each server.
+func (c *comparison) idle(ctx context.Context, n int) error {
+	out := &report.Idle{Connections: n}
+	c.report.Idle = append(c.report.Idle, out)
+	for _, t := range c.targets {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.say("%d idle connections: %s", n, t.Name)
+		row := &report.IdleRow{Target: t.Name}
+		out.Rows = append(out.Rows, row)
+		if c.late() {
+			row.Skipped = "the time of a quick run was up"
+			continue
+		}
+		if t.Workers > 0 {
+			row.Skipped = fmt.Sprintf("its default limits are far below (%d workers)", t.Workers)
+			continue
+		}
+		if err := c.idleOn(ctx, t, n, row); err != nil {
+			row.Skipped = err.Error()
+		}
+	}
+	return nil
+}
+
+func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *report.IdleRow) error {
+	var servers []*target.Running
+	var holders []*holder
+	defer func() {
+		for _, h := range holders {
+			h.stop()
+		}
+		for _, s := range servers {
+			s.Stop()
+		}
+	}()
+	row.Processes = (n + perProcess - 1) / perProcess
+	for range row.Processes {
+		s, err := target.Start(t, c.env)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		if err := s.Check(plaintext); err != nil { // what is set up once is not counted
+			return err
+		}
+	}
+	before, slab, err := memory(servers)
+	if err != nil {
+		return err
+	}
+	left := n
+	for i, s := range servers {
+		share := (left + len(servers) - i - 1) / (len(servers) - i)
+		h, err := startHolder(ctx, s.Addr, share, c.load)
+		if err != nil {
+			return err
+		}
+		holders = append(holders, h)
+		row.Held += h.held
+		left -= share
+	}
+	if row.Held < n {
+		return fmt.Errorf("it held %d of %d", row.Held, n)
+	}
+	if err := pause(ctx, watch); err != nil { // the last request's traces settle
+		return err
+	}
+	start, err := cpu(servers)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, watch); err != nil {
+		return err
+	}
+	for i, s := range servers {
+		u, err := procfs.Read(s.PID)
+		if err != nil {
+			return err
+		}
+		row.CPU += u.Since(start[i]).CPU.Seconds() * 1e3 / watch.Seconds()
+	}
+	after, slabAfter, err := memory(servers)
+	row.PerConn = float64(after-before) / float64(n)
+	row.Kernel = float64(slabAfter-slab) / float64(n)
+	return err
+}
+
+// memory adds up the user memory of servers, and reads the kernel's slabs.
+func memory(servers []*target.Running) (user, slab int64, err error) {
+	for _, s := range servers {
+		m, err := procfs.ReadMemory(s.PID)
+		if err != nil {
+			return 0, 0, err
+		}
+		user += m.PSS
+	}
+	slab, _, err = procfs.Kernel()
+	return user, slab, err
+}
+
+func cpu(servers []*target.Running) ([]procfs.Usage, error) {
+	var list []procfs.Usage
+	for _, s := range servers {
+		u, err := procfs.Read(s.PID)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

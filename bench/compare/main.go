@@ -1,0 +1,143 @@
+// Command compare runs ringcore and other servers under the same loads and
+// reports what a request costs each (-h explains, bench/README.md tells how to
+// read it). It needs Linux.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/ringcore/ringcore/bench/compare/loader"
+	"github.com/ringcore/ringcore/bench/compare/pin"
+	"github.com/ringcore/ringcore/bench/compare/report"
+	"github.com/ringcore/ringcore/bench/compare/target"
+)
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == holdCommand {
+		os.Exit(hold(os.Args[2:]))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	cpus, err := pin.Allowed()
+	if err != nil {
+		fmt.Fprintln(stderr, "compare:", err)
+		return 1
+	}
+	o, err := parseFlags(args, cpus)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprintf(stdout, usage, strings.Join(peerNames(), ","), strings.Join(scenarioNames(), ","))
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "compare:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := compare(ctx, o, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "compare:", err)
+		return 1
+	}
+	return 0
+}
+
+// compare prepares a run in a temporary folder, runs it, and writes the report.
+func compare(ctx context.Context, o options, stdout, progress io.Writer) error {
+	if o.out != "" {
+		if err := os.MkdirAll(o.out, 0o755); err != nil { // before the work, not after
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp("", "ringcore-compare-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	// servers that give up root's rights read their files here
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	c := &comparison{options: o, dir: dir, targets: o.targets(), progress: progress, report: new(report.Report)}
+	if err := c.build(ctx); err != nil {
+		return err
+	}
+	if err := c.run(ctx); err != nil {
+		return err
+	}
+	return c.write(stdout)
+}
+
+// build makes the programs and files that a run needs.
+func (c *comparison) build(ctx context.Context) error {
+	c.env = target.Env{
+		Dir: c.dir, Root: filepath.Join(c.dir, "root"), CPUs: c.server,
+		Server: filepath.Join(c.dir, "server"), Peers: filepath.Join(c.dir, "peers"),
+	}
+	if err := target.Files(c.env.Root); err != nil {
+		return err
+	}
+	c.say("building the servers …")
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/ringcore/ringcore").Output()
+	if err != nil {
+		return fmt.Errorf("run it in the repository, by go run ./bench/compare: %w", err)
+	}
+	repository := strings.TrimSpace(string(out))
+	if err := build(ctx, repository, c.env.Server, "./bench/server"); err != nil {
+		return err
+	}
+	if err := build(ctx, filepath.Join(repository, "bench", "peers"), c.env.Peers, "."); err != nil {
+		return err
+	}
+	c.loader, err = c.chooseLoader()
+	return err
+}
+
+func build(ctx context.Context, dir, out, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, dir, err, text)
+	}
+	return nil
+}
+
+func (c *comparison) chooseLoader() (loader.Loader, error) {
+	wrk, err := exec.LookPath("wrk")
+	if err != nil {
+		return nil, errors.New("needs wrk (Debian package wrk)")
+	}
+	return loader.Wrk{Program: wrk, Dir: c.dir}, nil
+}
+
+// write prints the report and writes the files that were asked for.
+func (c *comparison) write(stdout io.Writer) error {
+	if err := c.report.WriteMarkdown(stdout); err != nil {
+		return err
+	}
+	if c.out == "" {
+		return nil
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"report.md": c.report.WriteMarkdown, "report.json": c.report.WriteJSON, "report.html": c.report.WriteHTML,
+	} {
+		f, err := os.Create(filepath.Join(c.out, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(write(f), f.Close()); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}

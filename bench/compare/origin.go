@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ringcore/ringcore/bench/compare/procfs"
+	"github.com/ringcore/ringcore/bench/compare/report"
+	"github.com/ringcore/ringcore/bench/compare/target"
+)
+
+const (
+	originWait = 1000            // ms that every request waits
+	originTime = 5 * time.Second // of each measurement
+)
+
+var originConnections = []int{100, 1_000, 10_000}
+
+// originTargets are the servers that the question is about, whichever others
+// the run compares.
+func originTargets() []target.Target {
+	list := []target.Target{target.Ringcore("io_uring", "pooled", ""), target.Ringcore("epoll", "pooled", "")}
+	for _, p := range target.Peers() {
+		switch p.Name {
+		case "node", "apache-prefork", "apache-event":
+			list = append(list, p)
+		}
+	}
+	return append(list, target.RaisedPrefork())
+}
+
+// origin measures the question that the project starts from.
+func (c *comparison) origin(ctx context.Context) error {
+	o := &report.Origin{WaitMS: originWait}
+	c.report.Origin = o
+	for _, n := range originConnections {
+		for _, t := range originTargets() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			c.say("origin: %s, %d connections that wait %d ms", t.Name, n, originWait)
+			row := &report.OriginRow{Target: t.Name, Connections: n}
+			o.Rows = append(o.Rows, row)
+			if why := t.Missing(); why != "" {
+				row.Skipped = why
+				continue
+			}
+			if err := c.originOn(ctx, t, row); err != nil {
+				row.Skipped = err.Error()
+			}
+		}
+	}
+	o.Notes = append(o.Notes, fmt.Sprintf("Apache's limits are its defaults (%d processes with prefork, %d threads with event), but for %s: %s.",
+		target.PreforkWorkers, target.EventWorkers, target.RaisedPrefork().Name, target.RaisedPrefork().What))
+	return nil
+}
+
+func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.OriginRow) error {
+	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1}
+	server, err := target.Start(t, c.env)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	if err := server.Check(plaintext); err != nil {
+		return err
+	}
+	start, err := procfs.ReadMemory(server.PID)
+	if err != nil {
+		return err
+	}
+	row.Start = start.PSS
+	// first without looking: servers that start processes take their time
+	if _, err := c.loader.Run(ctx, s.job(server.Addr, originTime, c.load)); err != nil {
+		return err
+	}
+	var during procfs.Usage
+	var memory procfs.Memory
+	var look sync.WaitGroup
+	look.Go(func() {
+		if pause(ctx, originTime*3/4) == nil {
+			during, _ = procfs.Read(server.PID)
+			memory, _ = procfs.ReadMemory(server.PID)
+		}
+	})
+	round, err := c.measure(ctx, s, server, originTime)
+	look.Wait()
+	if err != nil {
+		return err
+	}
+	if round.Failed != "" {
+		return fmt.Errorf("%s", round.Failed)
+	}
+	row.PerSecond, row.Errors, row.CPU = round.PerSecond, round.Errors, round.CPU
+	row.AtOnce = round.PerSecond * originWait / 1000
+	for _, p := range round.Curve {
+		switch p.Percentile {
+		case 50:
+			row.P50 = p.Micros
+		case 99:
+			row.P99 = p.Micros
+		}
+	}
+	row.Processes, row.Threads, row.Memory = during.Processes, during.Threads, memory.PSS
+	return nil
+}

@@ -1,0 +1,150 @@
+// Package report holds the results of a comparison, judges them, and renders
+// them as Markdown, as JSON and as one HTML page that needs nothing else.
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/ringcore/ringcore/bench/compare/loader"
+	"github.com/ringcore/ringcore/bench/compare/stats"
+)
+
+// Report is the whole of a run.
+type Report struct {
+	Started   time.Time   `json:"started"`
+	Seconds   float64     `json:"seconds"` // that the run took
+	Machine   Machine     `json:"machine"`
+	Settings  Settings    `json:"settings"`
+	Targets   []Target    `json:"targets"`
+	Skipped   []string    `json:"skipped,omitempty"` // what was asked for and not done, and why
+	Notes     []string    `json:"notes,omitempty"`   // about the machine during the run
+	Losses    []string    `json:"losses"`            // where io_uring loses, by Judge
+	Scenarios []*Scenario `json:"scenarios"`
+	Idle      []*Idle     `json:"idle,omitempty"`
+	Origin    *Origin     `json:"origin,omitempty"`
+}
+
+// Machine is where it ran.
+type Machine struct {
+	Kernel    string `json:"kernel"`
+	Processor string `json:"processor"`
+	Memory    int64  `json:"memory_bytes"`
+	Go        string `json:"go"`
+	ServerCPU []int  `json:"server_cpus"`
+	LoadCPU   []int  `json:"load_cpus"`
+}
+
+// Settings are how it ran.
+type Settings struct {
+	Quick   bool    `json:"quick"`
+	Rounds  int     `json:"rounds"`
+	Seconds float64 `json:"seconds_per_measurement"`
+	Loader  string  `json:"loader"`
+}
+
+// Target is one server.
+type Target struct {
+	Name  string `json:"name"`
+	What  string `json:"what"`
+	Ours  bool   `json:"ours,omitempty"`
+	Start string `json:"start_line,omitempty"` // that the server printed
+}
+
+// Scenario is one load on all servers.
+type Scenario struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title"`
+	Connections int      `json:"connections"`
+	Waits       bool     `json:"waits,omitempty"` // handlers that wait: the CPU is not what limits
+	Base        string   `json:"base"`            // the ratios are to this target
+	Rows        []*Row   `json:"rows"`
+	Verdicts    []string `json:"verdicts"`
+	Notes       []string `json:"notes,omitempty"`
+}
+
+// Row is one server in a scenario.
+type Row struct {
+	Target  string  `json:"target"`
+	Skipped string  `json:"skipped,omitempty"` // why there are no rounds
+	Rounds  []Round `json:"rounds,omitempty"`
+	Calls   float64 `json:"system_calls_per_request"` // -1 if unknown
+	Memory  int64   `json:"memory_bytes"`             // PSS of all its processes at the end
+
+	// from here on by Judge
+	CPU       stats.Summary  `json:"cpu_us_per_request"`
+	PerSecond stats.Summary  `json:"requests_per_second"`
+	P50       stats.Summary  `json:"p50_us"`
+	P99       stats.Summary  `json:"p99_us"`
+	QuickP99  stats.Summary  `json:"quick_p99_us"`
+	Switches  stats.Summary  `json:"context_switches_per_request"`
+	Busy      stats.Summary  `json:"server_busy"`
+	Client    stats.Summary  `json:"client_busy"`
+	ToBase    stats.Ratio    `json:"cpu_ratio_to_base"`
+	Curve     []loader.Point `json:"latency_curve,omitempty"`
+}
+
+// Round is one measurement. One without requests has failed.
+type Round struct {
+	Requests  int64          `json:"requests"`
+	Errors    int64          `json:"errors"`
+	CPU       float64        `json:"cpu_us_per_request"`
+	PerSecond float64        `json:"requests_per_second"`
+	QuickP99  float64        `json:"quick_p99_us,omitempty"` // of quick requests beside those that wait
+	Switches  float64        `json:"context_switches_per_request"`
+	Busy      float64        `json:"server_busy"` // part of its CPUs that the server used, 0 to 1
+	Client    float64        `json:"client_busy"` // the same for the load
+	Other     float64        `json:"other_busy"`  // part of the CPUs that went to other programs
+	Steal     float64        `json:"steal"`       // part that the hypervisor took
+	Curve     []loader.Point `json:"latency_curve"`
+	Failed    string         `json:"failed,omitempty"`
+}
+
+// Idle is what connections cost that do nothing.
+type Idle struct {
+	Connections int        `json:"connections"`
+	Rows        []*IdleRow `json:"rows"`
+}
+
+// IdleRow is one server.
+type IdleRow struct {
+	Target    string  `json:"target"`
+	Skipped   string  `json:"skipped,omitempty"`
+	Processes int     `json:"processes"` // servers that shared the connections
+	Held      int     `json:"held"`
+	PerConn   float64 `json:"bytes_per_connection"` // user memory, PSS with them less without
+	Kernel    float64 `json:"kernel_bytes_per_connection"`
+	CPU       float64 `json:"cpu_ms_per_second"` // while nothing happens
+}
+
+// Origin is the question that the project starts from, measured.
+type Origin struct {
+	WaitMS int          `json:"wait_ms"`
+	Rows   []*OriginRow `json:"rows"`
+	Notes  []string     `json:"notes,omitempty"`
+}
+
+// OriginRow is one server under one number of connections whose requests all wait.
+type OriginRow struct {
+	Target      string  `json:"target"`
+	Connections int     `json:"connections"`
+	Skipped     string  `json:"skipped,omitempty"`
+	PerSecond   float64 `json:"requests_per_second"`
+	AtOnce      float64 `json:"waiting_at_once"` // by Little's law: rate × wait
+	P50         float64 `json:"p50_us"`
+	P99         float64 `json:"p99_us"`
+	Errors      int64   `json:"errors"`
+	Processes   int     `json:"processes"`
+	Threads     int     `json:"threads"`
+	Memory      int64   `json:"memory_bytes"` // PSS under this load
+	Start       int64   `json:"start_bytes"`  // PSS before it
+	CPU         float64 `json:"cpu_us_per_request"`
+}
+
+// WriteJSON writes the report for machines.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}

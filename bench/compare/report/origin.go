@@ -1,0 +1,47 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// OriginTitle is the chapter's.
+const OriginTitle = "How can one thread serve so many? Waiting requests, measured"
+
+// OriginIntro says what the chapter measures.
+func (o *Origin) Intro() string {
+	return fmt.Sprintf("Every request waits %d ms, as on a database, while the processor has nothing to do; every connection asks again as soon as it is answered."+
+		" How many requests wait at once follows from how many are answered (rate × wait, Little's law): a server that can hold them all answers N/%.3g a second."+
+		" Apache's handler is mod_lua with r.usleep: the process (prefork) or thread (event) that has the request waits in it, as PHP does for a database."+
+		" Node's is a timer, ringcore's a goroutine that sleeps.", o.WaitMS, float64(o.WaitMS)/1000)
+}
+
+// Table returns the head and rows as text.
+func (o *Origin) Table() (head []string, rows [][]string) {
+	head = []string{"connections", "server", "waiting at once", "answers/s", "p50 ms", "p99 ms", "errors", "processes", "threads", "memory MiB", "KiB more per connection", "CPU µs/request"}
+	last := -1
+	for _, r := range o.Rows {
+		conns := ""
+		if r.Connections != last {
+			conns, last = thousands(r.Connections), r.Connections
+		}
+		if r.Skipped != "" {
+			rows = append(rows, []string{conns, r.Target, "left out: " + r.Skipped, "", "", "", "", "", "", "", "", ""})
+			continue
+		}
+		rows = append(rows, []string{conns, r.Target, thousands(int(r.AtOnce + 0.5)), thousands(int(r.PerSecond + 0.5)), millis(r.P50), millis(r.P99),
+			thousands(int(r.Errors)), fmt.Sprint(r.Processes), fmt.Sprint(r.Threads), fmt.Sprintf("%.1f", float64(r.Memory)/(1<<20)),
+			short(float64(r.Memory-r.Start) / 1024 / float64(r.Connections)), short(r.CPU)})
+	}
+	return head, rows
+}
+
+func (o *Origin) markdown(b *strings.Builder) {
+	fmt.Fprintf(b, "## %s\n\n%s\n\n", OriginTitle, o.Intro())
+	head, rows := o.Table()
+	table(b, head, rows)
+	for _, n := range o.Notes {
+		fmt.Fprintf(b, "- %s\n", n)
+	}
+	b.WriteString("\n")
+}

@@ -1,0 +1,94 @@
+package target
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/ringcore/ringcore/bench/compare/procfs"
+)
+
+// Every server that is installed comes up, answers all routes identically, and
+// leaves no process behind.
+func TestServers(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("compare needs Linux")
+	}
+	dir := t.TempDir()
+	for up := dir; len(up) > len(os.TempDir()); up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o755); err != nil { // Apache's workers are not root's
+			t.Fatal(err)
+		}
+	}
+	e := Env{Dir: dir, Root: filepath.Join(dir, "root"), Server: filepath.Join(dir, "server")}
+	if err := Files(e.Root); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", e.Server, "github.com/ringcore/ringcore/bench/server").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	echo := []byte(strings.Repeat("e", 1024))
+	requests := []Request{
+		{"GET", "/plaintext", nil, []byte(Hello)},
+		{"GET", "/10k", nil, []byte(strings.Repeat(Pattern, Ten/len(Pattern)))},
+		{"GET", "/64k.bin", nil, []byte(strings.Repeat(Pattern, SixtyFour/len(Pattern)))},
+		{"POST", "/echo", echo, echo},
+		{"GET", "/slow?ms=50", nil, []byte("waited 50 ms\n")},
+	}
+	list := []Target{Ringcore("epoll", "pooled", "")}
+	for _, p := range Peers() {
+		if strings.HasPrefix(p.Name, "apache") || p.Name == "node" || p.Name == "nginx" {
+			list = append(list, p) // the others are tested in their own module
+		}
+	}
+	for _, target := range list {
+		t.Run(target.Name, func(t *testing.T) {
+			if why := target.Missing(); why != "" {
+				t.Skip(why)
+			}
+			s, err := Start(target, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range requests {
+				if err := s.Check(q); err != nil {
+					if target.Name == "nginx" && !exists("/usr/lib/nginx/modules/ngx_http_echo_module.so") && (q.Method == "POST" || q.Path == "/slow?ms=50") {
+						t.Logf("without the echo module: %v", err)
+						continue
+					}
+					log, _ := os.ReadFile(filepath.Join(dir, target.Name+".error"))
+					t.Errorf("%v\n%s", err, log)
+				}
+			}
+			if err := s.Check(Request{"GET", "/plaintext", nil, []byte("something else")}); err == nil {
+				t.Error("the wrong answer passed the check")
+			}
+			tree, err := procfs.Tree(s.PID)
+			if err != nil {
+				t.Error(err)
+			}
+			s.Stop()
+			for _, pid := range tree {
+				if _, err := procfs.Read(pid); err == nil {
+					t.Errorf("process %d is still there", pid)
+				}
+			}
+		})
+	}
+}
+
+func TestRingcoreNames(t *testing.T) {
+	for want, got := range map[string]Target{
+		"io_uring":             Ringcore("io_uring", "pooled", "best"),
+		"epoll-inline":         Ringcore("epoll", "inline", ""),
+		"io_uring@6.0":         Ringcore("io_uring", "pooled", "6.0"),
+		"io_uring-inline@5.19": Ringcore("io_uring", "inline", "5.19"),
+	} {
+		if got.Name != want || !got.Ours || got.Blocks != strings.Contains(want, "inline") {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+}
