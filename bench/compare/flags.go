@@ -31,7 +31,7 @@ temporary folder. Run it from the repository (it builds the servers there).
                      (default all but idle1k; with -quick some)
   -rounds N          interleaved rounds, 1 to 100 (default 5; with -quick 3)
   -time DURATION     length of each measurement (default 2s; with -quick what fits)
-  -loader NAME       auto, load (bench/load) or wrk (default auto)
+  -loader NAME       load (bench/load) or wrk (default load)
   -cpus SERVER/LOAD  which CPUs they are pinned to, such as 0/1 or 0,1/2,3
                      (default the first half of those allowed, and the rest)
 
@@ -65,7 +65,7 @@ func peerNames() []string {
 
 // parseFlags reads the arguments; cpus are those that this process may use.
 func parseFlags(args []string, cpus []int) (options, error) {
-	o := options{drivers: []string{"io_uring", "epoll"}, dispatch: []string{"pooled"}, tiers: []string{"best"}, loader: "auto"}
+	o := options{drivers: []string{"io_uring", "epoll"}, dispatch: []string{"pooled"}, tiers: []string{"best"}, loader: "load"}
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&o.quick, "quick", false, "")
@@ -83,8 +83,8 @@ func parseFlags(args []string, cpus []int) (options, error) {
 	list("scenarios", &o.scenarios, scenarioNames()...)
 	fs.Func("loader", "", func(s string) error {
 		o.loader = s
-		if !slices.Contains([]string{"auto", "load", "wrk"}, s) {
-			return errors.New("want auto, load or wrk")
+		if !slices.Contains([]string{"load", "wrk"}, s) {
+			return errors.New("want load or wrk")
 		}
 		return nil
 	})

@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // compare prepares a run in a temporary folder, runs it, and writes the report.
-func compare(ctx context.Context, o options, stdout, progress io.Writer) error {
+func compare(ctx context.Context, o options, stdout, progress io.Writer) (err error) {
 	if o.out != "" {
 		if err := os.MkdirAll(o.out, 0o755); err != nil { // before the work, not after
 			return err
@@ -63,7 +63,7 @@ func compare(ctx context.Context, o options, stdout, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	// servers that give up root's rights read their files here
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *comparison) build(ctx context.Context) error {
 	if err := build(ctx, filepath.Join(repository, "bench", "peers"), c.env.Peers, "."); err != nil {
 		return err
 	}
-	c.loader, err = c.chooseLoader()
+	c.loader, err = c.chooseLoader(ctx, repository)
 	return err
 }
 
@@ -112,12 +112,17 @@ func build(ctx context.Context, dir, out, pkg string) error {
 	return nil
 }
 
-func (c *comparison) chooseLoader() (loader.Loader, error) {
-	wrk, err := exec.LookPath("wrk")
-	if err != nil {
-		return nil, errors.New("needs wrk (Debian package wrk)")
+// chooseLoader takes bench/load unless another is asked for.
+func (c *comparison) chooseLoader(ctx context.Context, repository string) (loader.Loader, error) {
+	if c.options.loader == "wrk" {
+		wrk, err := exec.LookPath("wrk")
+		if err != nil {
+			return nil, errors.New("wrk is not installed (Debian package wrk)")
+		}
+		return loader.Wrk{Program: wrk, Dir: c.dir}, nil
 	}
-	return loader.Wrk{Program: wrk, Dir: c.dir}, nil
+	program := filepath.Join(c.dir, "load")
+	return loader.Load{Program: program, Dir: c.dir}, build(ctx, repository, program, "./bench/load")
 }
 
 // write prints the report and writes the files that were asked for.

@@ -46,10 +46,10 @@ func (c *comparison) measure(ctx context.Context, s scenario, server *target.Run
 	if s.waits {
 		probe := scenario{request: plaintext, connections: quickConnections, depth: 1}.job(server.Addr, d, c.load)
 		probe.Rate = quickRate
-		go func() (err error) {
-			defer func() { probed <- err }()
+		go func() {
+			var err error
 			quick, err = loader.Probe{}.Run(ctx, probe)
-			return err
+			probed <- err
 		}()
 	}
 	res, err := c.loader.Run(ctx, s.job(server.Addr, d, c.load))

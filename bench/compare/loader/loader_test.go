@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,41 @@ func answering(t *testing.T, body string, delay time.Duration) (addr string, con
 	s.Start()
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://"), conns, requests
+}
+
+func TestParseLoad(t *testing.T) {
+	r, err := parseLoad([]byte(`{"format":1,"requests":500,"duration_s":2,"responses_per_s":250,"errors":{"reset":2,"length":1},
+		"latency_curve":[{"quantile":0.1,"us":5},{"quantile":0.6,"us":10},{"quantile":0.993,"us":20},{"quantile":1,"us":30}]}`))
+	if err != nil || r.Requests != 500 || r.Errors != 3 || r.PerSecond != 250 || r.At(50) != 10 || r.At(99) != 20 || r.At(99.9) != 30 || len(r.Curve) != len(percentiles) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, bad := range []string{"", "{", `{"format":99}`} {
+		if _, err := parseLoad([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+// bench/load, as it is built, understands the jobs.
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	l := Load{Program: filepath.Join(dir, "load"), Dir: dir}
+	if out, err := exec.Command("go", "build", "-o", l.Program, "github.com/ringcore/ringcore/bench/load").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	addr, conns, requests := answering(t, "hello", 0)
+	j := Job{Addr: addr, Method: "POST", Path: "/x?y=1", Body: []byte("abc"), Connections: 4, Depth: 1, Duration: l.Least(), Length: 5, Close: true}
+	r, err := l.Run(context.Background(), j)
+	if err != nil || r.Requests == 0 || r.Errors != 0 || r.At(99) <= 0 || r.ClientCPU <= 0 || len(r.Curve) != len(percentiles) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r.Requests > requests.Load() || conns.Load() < r.Requests {
+		t.Errorf("%d answers; the server saw %d requests on %d connections, wanted one for each", r.Requests, requests.Load(), conns.Load())
+	}
+	j.Length = 6
+	if r, err = l.Run(context.Background(), j); err != nil || r.Requests != 0 || r.Errors == 0 {
+		t.Errorf("wrong answers passed: %+v, %v", r, err)
+	}
 }
 
 func TestWrk(t *testing.T) {

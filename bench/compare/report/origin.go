@@ -8,7 +8,7 @@ import (
 // OriginTitle is the chapter's.
 const OriginTitle = "How can one thread serve so many? Waiting requests, measured"
 
-// OriginIntro says what the chapter measures.
+// Intro says what the chapter measures.
 func (o *Origin) Intro() string {
 	return fmt.Sprintf("Every request waits %d ms, as on a database, while the processor has nothing to do; every connection asks again as soon as it is answered."+
 		" How many requests wait at once follows from how many are answered (rate × wait, Little's law): a server that can hold them all answers N/%.3g a second."+

@@ -31,7 +31,7 @@ func (s *Running) Check(q Request) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	got, err := io.ReadAll(res.Body)
 	switch {
 	case err != nil:
