@@ -28,6 +28,7 @@ func (x *exchange) run() bool {
 // conclude follows the handler, or its resumption.
 func (x *exchange) conclude() {
 	x.suspension = nil
+	x.endTimers()
 	switch {
 	case x.panicked:
 		x.serverError()
@@ -38,6 +39,13 @@ func (x *exchange) conclude() {
 		x.readShortStream()
 	}
 	x.hijack = *inside.hijackHandler.of(unsafe.Pointer(&x.ctx))
+}
+
+func (x *exchange) endTimers() {
+	if x.timers != nil {
+		x.timers.end()
+		x.timers = nil
+	}
 }
 
 // call runs the handler of the user, or of the error, and survives a panic.

@@ -17,17 +17,27 @@
 //
 // # Dispatch
 //
-// With [Pooled], the default, handlers run on goroutines and may block. With
-// [Inline] they run on the loop itself, which is cheaper still and right for
-// handlers that never wait: while one runs, the other connections of its loop
-// do not. With [Adaptive] they run on the loop as long as their route (the
-// method, and the path with runs of digits taken as equal) answers within about
-// 100 µs, and on goroutines else. It is learnt from every answer: a slow one is
-// forgotten after some thousand quick ones. A handler that blocks on the loop
-// all the same loses it, after one to two milliseconds, to another goroutine,
-// which serves the other connections.
+// With [Adaptive], the default, handlers may block. They run on the loop as long
+// as their route (the method, and the path with runs of digits taken as equal)
+// answers within about 100 µs, and on goroutines else. It is learnt from every
+// answer: a slow one is forgotten after some thousand quick ones. A handler that
+// blocks on the loop all the same loses it, after one to two milliseconds, to
+// another goroutine, which serves the other connections.
 //
-// [Suspend] lets a handler return at once and answer later, from any goroutine.
+// With [Pooled] all handlers run on goroutines. With [Inline] all of them run on
+// the loop, which is right for handlers that never wait only: while one runs, the
+// other connections of its loop do not.
+//
+// [Suspend] lets a handler return at once and answer later, from any goroutine;
+// [After] and [Every] are its timers.
+//
+// # Overload
+//
+// A request for which no goroutine is free waits, at the price of its own memory
+// and no more: what its connection sends behind it stays in the socket. Memory is
+// bounded by the connections, and those by fasthttp.Server.Concurrency.
+// [WithMaxHandlers] and [WithMaxWaiting] set the bounds lower, and choose 503 for
+// those who would wait.
 //
 // # TLS and other connections
 //
@@ -48,8 +58,8 @@
 //
 //   - A RequestCtx and everything it hands out is valid until the handler
 //     returns, as with fasthttp.
-//   - A handler that calls runtime.Goexit gets 500 for its client with [Pooled]
-//     and [Adaptive]; with [Inline] it takes the loop along.
+//   - A handler that calls runtime.Goexit gets 500 for its client with [Adaptive]
+//     and [Pooled]; with [Inline] it takes the loop along.
 //   - A panic in a fasthttp.StreamWriter is outside every recover but its own:
 //     fasthttp runs it on a goroutine of its own.
 //   - On systems other than Linux requests are served by fasthttp's own server,

@@ -31,12 +31,14 @@ type exchange struct {
 	task conn.Task // brings it back to the loop
 
 	state      exchangeState
-	chain      *exchange   // the pipelined request that the same worker handles next
-	queued     *exchange   // the next job to run on the loop
-	suspension *suspension // after Suspend, until the answer is there
-	route      *route      // with Adaptive dispatch
-	took       int64       // how long its handler ran, in nanoseconds
-	gone       atomic.Bool // the connection is gone: not to be handled any more
+	chain      *exchange      // the pipelined request that the same worker handles next
+	queued     *exchange      // the next job to run on the loop
+	suspension *suspension    // after Suspend, until the answer is there
+	timers     *requestTimers // of After and Every, until the answer is there
+	watched    *requestTimers // the same, once the loop knows them; the loop's
+	route      *route         // with Adaptive dispatch
+	took       int64          // how long its handler ran, in nanoseconds
+	gone       atomic.Bool    // the connection is gone: not to be handled any more
 
 	limits    limits
 	body      body
@@ -165,7 +167,8 @@ func (x *exchange) end() {
 		inside.done.of(unsafe.Pointer(&x.shell)).Store(&x.done)
 	}
 	x.body.reset()
-	x.state, x.chain, x.route, x.suspension = exchangeReading, nil, nil, nil
+	x.state, x.chain, x.route, x.suspension, x.watched = exchangeReading, nil, nil, nil, nil
+	x.endTimers()
 	if x.gone.Load() { // an atomic store for each request would cost more than this
 		x.gone.Store(false)
 	}
@@ -188,6 +191,9 @@ func (x *exchange) cancel() {
 	if !x.closed && x.p.ending == nil {
 		x.closed = true
 		close(x.done)
+		if x.watched != nil {
+			x.watched.cancel(contextEnded)
+		}
 	}
 }
 

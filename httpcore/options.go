@@ -26,7 +26,7 @@ type options struct {
 const DefaultHeaderTimeout = 10 * time.Second
 
 func defaultOptions() options {
-	return options{dispatch: Pooled, headerTimeout: DefaultHeaderTimeout, maxWaiting: -1}
+	return options{dispatch: Adaptive, headerTimeout: DefaultHeaderTimeout, maxWaiting: -1}
 }
 
 // Dispatch says where handlers run.
@@ -34,15 +34,17 @@ type Dispatch uint8
 
 // The ways of dispatching.
 const (
-	// Pooled runs handlers on goroutines; they may block.
+	// Pooled runs all handlers on goroutines; they may block.
 	Pooled Dispatch = iota
 	// Inline runs handlers on the loop. It is the fastest way for handlers
 	// that never block; one that does stops its loop meanwhile.
 	Inline
 	// Adaptive runs handlers of routes that have proved quick on the loop, and
-	// the others on goroutines. A handler that blocks on the loop all the same
-	// loses it to another goroutine after one to two milliseconds. Handlers
-	// that burn processor time want GOMAXPROCS to be two more than the loops.
+	// the others on goroutines; they may block. One that blocks on the loop all
+	// the same loses it to another goroutine after one to two milliseconds.
+	// Handlers that burn processor time for long want GOMAXPROCS to be two
+	// more than the loops, as any other goroutine than theirs would: Go's
+	// scheduler lets them have a processor for 10 ms at a time.
 	Adaptive
 )
 
@@ -80,7 +82,7 @@ func WithMaxTier(t Tier) Option { return func(o *options) { o.maxTier = t } }
 // one with Inline, half of them with Pooled and Adaptive.
 func WithLoops(n int) Option { return func(o *options) { o.loops = n } }
 
-// WithDispatch says where handlers run; default Pooled.
+// WithDispatch says where handlers run; default Adaptive.
 func WithDispatch(d Dispatch) Option { return func(o *options) { o.dispatch = d } }
 
 // WithHeaderTimeout bounds the time from the first byte of a request to the

@@ -21,6 +21,8 @@ type protocol struct {
 	shared       *shared
 	loop         *conn.Loop
 	pool         *pool // nil when handlers run inline
+	runners      runners
+	timed        *requestTimers // the newest request with timers
 	timeoutSlots chan struct{}
 	ending       chan struct{} // all contexts' Done, if clients that go do not matter; else nil
 
@@ -56,6 +58,8 @@ func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	if sh.cfg.withoutDisconnectCancel {
 		p.ending = make(chan struct{})
 	}
+	workers, _ := sh.cfg.poolLimits()
+	p.runners.limit = int(workers)
 	if sh.cfg.dispatch != Inline {
 		p.pool = newPool(p)
 	}
@@ -205,5 +209,6 @@ func (p *protocol) Drain() {
 	if p.ending != nil {
 		close(p.ending)
 	}
+	p.cancelTimers()
 	p.loop.Each(func(c *conn.Conn) { c.State.(*session).drain() })
 }

@@ -30,7 +30,10 @@ func Suspend(ctx *fasthttp.RequestCtx) (resume func()) {
 // suspension is one request between Suspend and resume.
 type suspension struct {
 	state    atomic.Uint32
-	complete func() // has the response sent
+	complete func()          // has the response sent
+	failed   func()          // makes it 500
+	done     <-chan struct{} // closed by complete; not on Linux
+	timers   atomic.Pointer[requestTimers]
 }
 
 const (
@@ -41,7 +44,29 @@ const (
 
 // handlerReturned reports whether the request stays suspended.
 func (s *suspension) handlerReturned() bool {
-	return s.state.CompareAndSwap(suspensionBegun, suspensionWaits)
+	if !s.state.CompareAndSwap(suspensionBegun, suspensionWaits) {
+		return false
+	}
+	if r := s.timers.Load(); r != nil {
+		r.handlerReturned(s.fail)
+	}
+	return true
+}
+
+// watch has the request's timers run once the handler has returned.
+func (s *suspension) watch(r *requestTimers) {
+	s.timers.Store(r)
+	if s.state.Load() == suspensionWaits { // else handlerReturned finds them
+		r.handlerReturned(s.fail)
+	}
+}
+
+// fail is resume with 500, whatever the response is.
+func (s *suspension) fail() {
+	if s.state.Swap(suspensionOver) == suspensionWaits {
+		s.failed()
+		s.complete()
+	}
 }
 
 func (s *suspension) resume() {

@@ -9,20 +9,25 @@ type suspendKey struct{}
 
 func (s *suspension) bind(ctx *fasthttp.RequestCtx) {
 	done := make(chan struct{})
+	s.done = done
 	s.complete = func() { close(done) }
-	ctx.SetUserValue(suspendKey{}, func() {
-		if s.handlerReturned() {
-			<-done
-		}
-	})
+	s.failed = func() {
+		ctx.Error(fasthttp.StatusMessage(fasthttp.StatusInternalServerError), fasthttp.StatusInternalServerError)
+		ctx.SetConnectionClose()
+	}
+	ctx.SetUserValue(suspendKey{}, s)
+	if r, ok := ctx.UserValue(timersKey{}).(*requestTimers); ok {
+		s.watch(r)
+	}
 }
 
 // suspendable wraps a handler that may call Suspend.
 func suspendable(h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
+		defer endTimers(ctx)
 		h(ctx)
-		if wait, ok := ctx.UserValue(suspendKey{}).(func()); ok {
-			wait()
+		if s, ok := ctx.UserValue(suspendKey{}).(*suspension); ok && s.handlerReturned() {
+			<-s.done
 		}
 	}
 }

@@ -109,6 +109,7 @@ func TestShutdownWaitsForTheSuspended(t *testing.T) {
 		s.ctx.SetBodyString("in time")
 		s.resume()
 		c.want(200, "in time")
+		c.Close() // else the server lingers
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}

@@ -20,9 +20,10 @@ it: no new connections, what was accepted is finished. A second signal cuts.
   -addr HOST:PORT     where to listen; port 0 picks a free one (default 127.0.0.1:8080)
   -driver KIND        auto, io_uring or epoll (default auto)
   -loops N            number of loops; 0 derives it from GOMAXPROCS (default 0)
-  -dispatch HOW       where handlers run: inline, on the loop, which they must
-                      never block; pooled, on goroutines; or adaptive, on the
-                      loop where they are quick (default pooled)
+  -dispatch HOW       where handlers run: adaptive, on the loop where they are
+                      quick and on goroutines else; pooled, on goroutines; or
+                      inline, on the loop, which they must never block
+                      (default adaptive)
   -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
   -root DIR           also serve the files under DIR at their own path
   -db URL             PostgreSQL for the routes below that need it (default
@@ -65,7 +66,7 @@ var errHelp = errors.New("help wanted")
 
 // parseFlags reads the arguments. Its error is one line for people, or errHelp.
 func parseFlags(args []string) (config, error) {
-	c := config{driver: httpcore.Auto, dispatch: httpcore.Pooled}
+	c := config{driver: httpcore.Auto, dispatch: httpcore.Adaptive}
 	fs := flag.NewFlagSet("server", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // the caller prints the error, once
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "")

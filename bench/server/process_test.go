@@ -66,7 +66,7 @@ func setups() (list [][2]string) {
 		drivers = []string{"auto"}
 	}
 	for _, driver := range drivers {
-		for _, dispatch := range []string{"inline", "pooled"} {
+		for _, dispatch := range []string{"inline", "pooled", "adaptive"} {
 			list = append(list, [2]string{driver, dispatch})
 		}
 	}
