@@ -47,7 +47,10 @@ const (
 	collecting = int64(10 * time.Millisecond)
 )
 
-func (rs *routes) init() { rs.newcomers.debt = firstDebt }
+func (rs *routes) init() {
+	rs.newcomers.debt = firstDebt
+	rs.gc.passed() // what came before does not count
+}
 
 // find returns the route of a request.
 func (rs *routes) find(method, path []byte) *route {

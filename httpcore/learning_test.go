@@ -1,0 +1,115 @@
+//go:build linux
+
+package httpcore
+
+import (
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sys/unix"
+
+	"github.com/ringcore/ringcore/conn"
+)
+
+// whereabouts serves "/", telling by threads whether the handler runs on the
+// loop. With the field "Block" it first blocks for longer than any garbage
+// collection.
+type whereabouts struct {
+	ts      *testServer
+	c       *client
+	thread  atomic.Int64 // of the last handler that did not block
+	garbage int          // octets a request
+}
+
+func serveWhereabouts(t *testing.T, m mode, garbage int) *whereabouts {
+	w := &whereabouts{garbage: garbage}
+	w.ts = serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+		if len(ctx.Request.Header.Peek("Block")) > 0 {
+			time.Sleep(2 * time.Duration(collecting))
+			return
+		}
+		w.thread.Store(int64(unix.Gettid()))
+		if w.garbage > 0 {
+			runtime.KeepAlive(make([]byte, w.garbage))
+		}
+	}}, WithLoops(1))
+	w.c = w.ts.dial()
+	return w
+}
+
+// ask makes n requests, pipelined, and reports whether the last one was handled
+// on the loop.
+func (w *whereabouts) ask(n int) bool {
+	w.ts.t.Helper()
+	for ; n > 0; n -= 16 {
+		w.c.send(strings.Repeat(get("/"), min(n, 16)))
+		for range min(n, 16) {
+			w.c.wantStatus(200)
+		}
+	}
+	loop := make(chan int64, 1)
+	w.ts.engine().Loops()[0].Post(&conn.Task{Run: func(*conn.Loop) { loop <- int64(unix.Gettid()) }})
+	return w.thread.Load() == <-loop
+}
+
+// A route that proves quick comes to the loop, leaves it when it blocks, and
+// comes back when it has been quick again for long enough.
+func TestAdaptiveLearnsBothWays(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		w := serveWhereabouts(t, m, 0)
+		if w.ask(1) {
+			t.Fatal("the first request of all is handled on the loop")
+		}
+		for range 2 {
+			// More than it owes on a machine that is busy with other things.
+			eventually(t, "it runs on the loop", func() bool { return w.ask(256) })
+			w.c.send(get("/", "Block: 1"))
+			w.c.wantStatus(200)
+			if w.ask(1) {
+				t.Fatal("after an answer that took 20 ms the next one is handled on the loop")
+			}
+			if w.ask(slowDebt / 2) {
+				t.Fatal("it is back before it has made up for that")
+			}
+		}
+	})
+}
+
+// What the garbage collector does is not held against a quick route: through
+// many collections it is handled on the loop.
+func TestAdaptiveStaysOnTheLoopWithGarbage(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		w := serveWhereabouts(t, m, 4<<10)
+		const rounds = 60
+		on := 0
+		// Several tries: on a busy machine a quick handler may well take 10 ms.
+		for range 5 {
+			eventually(t, "it runs on the loop", func() bool { return w.ask(256) })
+			on = 0
+			collected := w.collections()
+			for range rounds {
+				if w.ask(64) {
+					on++
+				}
+				runtime.GC()
+			}
+			if w.collections()-collected < rounds {
+				t.Fatal("no collections")
+			}
+			if on == rounds {
+				return
+			}
+		}
+		t.Errorf("on the loop in %d of %d rounds", on, rounds)
+	})
+}
+
+func (w *whereabouts) collections() uint32 {
+	var ms runtime.MemStats
+	runtime.ReadMemStats(&ms)
+	return ms.NumGC
+}
