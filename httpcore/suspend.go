@@ -30,9 +30,8 @@ func Suspend(ctx *fasthttp.RequestCtx) (resume func()) {
 // suspension is one request between Suspend and resume.
 type suspension struct {
 	state    atomic.Uint32
-	complete func()          // has the response sent
-	failed   func()          // makes it 500
-	done     <-chan struct{} // closed by complete; not on Linux
+	complete func() // has the response sent
+	failed   func() // makes it 500
 	timers   atomic.Pointer[requestTimers]
 }
 

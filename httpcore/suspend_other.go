@@ -7,15 +7,20 @@ import "github.com/valyala/fasthttp"
 // Here each handler has a goroutine anyhow: a suspended request keeps it.
 type suspendKey struct{}
 
+// waiting is the user value of suspendKey.
+type waiting struct {
+	*suspension
+	done chan struct{} // closed by complete
+}
+
 func (s *suspension) bind(ctx *fasthttp.RequestCtx) {
 	done := make(chan struct{})
-	s.done = done
 	s.complete = func() { close(done) }
 	s.failed = func() {
 		ctx.Error(fasthttp.StatusMessage(fasthttp.StatusInternalServerError), fasthttp.StatusInternalServerError)
 		ctx.SetConnectionClose()
 	}
-	ctx.SetUserValue(suspendKey{}, s)
+	ctx.SetUserValue(suspendKey{}, waiting{s, done})
 	if r, ok := ctx.UserValue(timersKey{}).(*requestTimers); ok {
 		s.watch(r)
 	}
@@ -26,7 +31,7 @@ func suspendable(h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		defer endTimers(ctx)
 		h(ctx)
-		if s, ok := ctx.UserValue(suspendKey{}).(*suspension); ok && s.handlerReturned() {
+		if s, ok := ctx.UserValue(suspendKey{}).(waiting); ok && s.handlerReturned() {
 			<-s.done
 		}
 	}

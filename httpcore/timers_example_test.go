@@ -29,7 +29,8 @@ func ExampleAfter() {
 	defer stop()
 	resp, err := http.Get(url)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(resp.Body)
@@ -56,7 +57,8 @@ func ExampleEvery() {
 	defer stop()
 	resp, err := http.Get(url)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer resp.Body.Close()
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {

@@ -25,7 +25,7 @@ func timersOf(ctx *fasthttp.RequestCtx) *requestTimers {
 	r := &requestTimers{runners: &runners{limit: math.MaxInt}, logger: ctx.Logger()}
 	r.platform.stop = context.AfterFunc(ctx, func() { r.cancel(contextEnded) })
 	ctx.SetUserValue(timersKey{}, r)
-	if s, ok := ctx.UserValue(suspendKey{}).(*suspension); ok {
+	if s, ok := ctx.UserValue(suspendKey{}).(waiting); ok {
 		s.watch(r)
 	}
 	return r
