@@ -5,6 +5,7 @@ package conn
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -85,6 +86,8 @@ func (a *acceptor) onAccept(ev *ring.Event) {
 		// accept(2): errors of the new connection's network, to be treated like EAGAIN.
 		syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
 		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT:
+	case syscall.ESHUTDOWN: // a net.Listener that its owner has closed
+		ln.failed = net.ErrClosed
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
 		a.pause(ev.Err)
 	default:

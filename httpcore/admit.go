@@ -39,41 +39,57 @@ const (
 )
 
 // admit counts a new connection, unless it is one too many.
-func (sh *shared) admit(s *session) admission {
-	if limit := sh.cfg.fs.MaxConnsPerIP; limit > 0 {
+func (sh *shared) admit(s *session) (why admission) {
+	if k, ok := s.c.NetConn().(*shaken); ok { // it counts already
+		s.remote, s.counted, s.countedIP = s.remoteAddr(), true, k.countedIP
+		return admitted
+	}
+	if sh.cfg.fs.MaxConnsPerIP > 0 {
 		s.remote = s.remoteAddr()
-		ip := s.remote.Addr()
+	}
+	s.countedIP, why = sh.enter(s.remote.Addr())
+	s.counted = why == admitted
+	return why
+}
+
+// enter counts a connection from ip, unless it is one too many; countedIP says
+// whether it counts for ip too.
+func (sh *shared) enter(ip netip.Addr) (countedIP bool, why admission) {
+	if limit := sh.cfg.fs.MaxConnsPerIP; limit > 0 && ip.IsValid() {
 		sh.mu.Lock()
-		over := ip.IsValid() && sh.perIP[ip] >= limit
-		if ip.IsValid() && !over {
+		over := sh.perIP[ip] >= limit
+		if !over {
 			if sh.perIP == nil {
 				sh.perIP = make(map[netip.Addr]int)
 			}
 			sh.perIP[ip]++
-			s.countedIP = true
 		}
 		sh.mu.Unlock()
 		if over {
-			return tooManyForIP
+			return false, tooManyForIP
 		}
+		countedIP = true
 	}
 	if sh.open.Add(1) > int64(sh.cfg.concurrency) {
-		sh.open.Add(-1)
-		return tooMany
+		sh.exit(ip, countedIP)
+		return false, tooMany
 	}
-	s.counted = true
-	return admitted
+	return countedIP, admitted
 }
 
-// leave takes a connection out of the counts.
+// exit takes a connection that has entered out of the counts.
+func (sh *shared) exit(ip netip.Addr, countedIP bool) {
+	sh.open.Add(-1)
+	if countedIP {
+		sh.leaveIP(ip)
+	}
+}
+
+// leave takes a session's connection out of the counts.
 func (sh *shared) leave(s *session) {
 	if s.counted {
-		s.counted = false
-		sh.open.Add(-1)
-	}
-	if s.countedIP {
-		s.countedIP = false
-		sh.leaveIP(s.remote.Addr())
+		sh.exit(s.remote.Addr(), s.countedIP)
+		s.counted, s.countedIP = false, false
 	}
 }
 
@@ -87,10 +103,13 @@ func (sh *shared) leaveIP(ip netip.Addr) {
 
 // remoteAddr returns the peer's address, as far as it has an IP address.
 func (s *session) remoteAddr() netip.AddrPort {
-	nc := s.c.NetConn()
-	if nc == nil {
-		return s.c.RemoteAddr()
+	if nc := s.c.NetConn(); nc != nil {
+		return remoteAddrOf(nc)
 	}
+	return s.c.RemoteAddr()
+}
+
+func remoteAddrOf(nc net.Conn) netip.AddrPort {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -101,18 +120,21 @@ func (s *session) remoteAddr() netip.AddrPort {
 // logEvery keeps a lasting overload from filling the log.
 const logEvery = int64(time.Minute / time.Second)
 
+// words returns how fasthttp answers a connection that is one too many.
+func (why admission) words() (status int, err error, text string) {
+	if why == tooManyForIP {
+		return fasthttp.StatusTooManyRequests, fasthttp.ErrPerIPConnLimit,
+			"The number of connections from your ip exceeds MaxConnsPerIP"
+	}
+	return fasthttp.StatusServiceUnavailable, fasthttp.ErrConcurrencyLimit,
+		"The connection cannot be served because Server.Concurrency limit exceeded"
+}
+
 // reject answers a connection that is one too many, as fasthttp does, and
 // closes it.
 func (p *protocol) reject(s *session, why admission) {
-	status, err := fasthttp.StatusServiceUnavailable, fasthttp.ErrConcurrencyLimit
-	text := "The connection cannot be served because Server.Concurrency limit exceeded"
-	if why == tooManyForIP {
-		status, err = fasthttp.StatusTooManyRequests, fasthttp.ErrPerIPConnLimit
-		text = "The number of connections from your ip exceeds MaxConnsPerIP"
-	}
-	if s.served != nil {
-		s.served.err = err
-	}
+	status, err, text := why.words()
+	s.failed(err)
 	var resp fasthttp.Response
 	resp.SetStatusCode(status)
 	resp.SetConnectionClose()
@@ -125,10 +147,15 @@ func (p *protocol) reject(s *session, why admission) {
 	}
 	s.closing = true
 	s.c.Close()
-	sh := p.shared
+	p.shared.refuse(why)
+}
+
+// refuse counts a connection that was not admitted, and logs it.
+func (sh *shared) refuse(why admission) {
 	sh.rejections.Add(1)
 	now, last := time.Now().Unix(), sh.loggedAt.Load()
 	if now-last >= logEvery && sh.loggedAt.CompareAndSwap(last, now) {
-		p.cfg.logger.Printf("httpcore: refusing a connection: %s", text)
+		_, _, text := why.words()
+		sh.cfg.logger.Printf("httpcore: refusing a connection: %s", text)
 	}
 }

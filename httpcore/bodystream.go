@@ -218,7 +218,8 @@ func (s *session) leaveUnread(x *exchange) {
 const unreadTimeout = 5 * time.Second
 
 // tooMuchUnread reports whether more of x's body is to come than will be thrown
-// away, so that its response has to announce the end of the connection.
+// away, so that its response has to announce the end of the connection. A body
+// stream of the response may read it yet.
 func (s *session) tooMuchUnread(x *exchange) bool {
-	return s.reading == x && (x.abandoned || x.body.left > maxUnread)
+	return s.reading == x && (x.abandoned || x.body.left > maxUnread && !x.ctx.Response.IsBodyStream())
 }

@@ -14,6 +14,9 @@ import (
 // tuning is what tests set beyond the public options.
 type tuning struct {
 	conn func(*conn.Options)
+
+	handshakes int           // TLS handshakes at a time
+	patience   time.Duration // with a handshake when others wait
 }
 
 // defaultHeadLimit is the largest request head when ReadBufferSize is not set.

@@ -71,6 +71,7 @@ func (x *exchange) call() {
 		}
 		fallthrough
 	case x.err == nil:
+		x.p.cfg.presetServer(&x.ctx.Response)
 		x.p.cfg.handler(&x.ctx)
 	default:
 		x.handleError()
@@ -105,14 +106,23 @@ func (x *exchange) runAside() {
 // handleError answers a request that could not be handled.
 func (x *exchange) handleError() {
 	if h := x.p.cfg.fs.ErrorHandler; h != nil {
-		h(&x.ctx, x.err)
-	} else {
-		status := refusalStatus(x.err)
-		if x.err == fasthttp.ErrBodyTooLarge {
-			status = fasthttp.StatusRequestEntityTooLarge
-		}
-		x.ctx.Error(fasthttp.StatusMessage(status), status)
+		h(&x.ctx, outward(x.err))
+		return
 	}
+	status := refusalStatus(x.err)
+	if x.err == fasthttp.ErrBodyTooLarge {
+		status = fasthttp.StatusRequestEntityTooLarge
+	}
+	text := fasthttp.StatusMessage(status)
+	switch status { // fasthttp's words
+	case fasthttp.StatusBadRequest:
+		text = "Error when parsing request"
+	case fasthttp.StatusRequestTimeout:
+		text = "Request timeout"
+	case fasthttp.StatusRequestHeaderFieldsTooLarge:
+		text = "Too big request header"
+	}
+	x.ctx.Error(text, status)
 }
 
 // serverError makes the response of a handler that panicked.

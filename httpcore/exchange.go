@@ -153,7 +153,7 @@ const largeBody = 64 << 10
 
 // end makes x ready for another request.
 func (x *exchange) end() {
-	x.closeUserValues()
+	x.ctx.ResetUserValues()
 	x.ctx.Request.ReleaseBody(largeBody)
 	x.ctx.Response.ReleaseBody(largeBody)
 	x.ctx.Request.Reset()
@@ -197,32 +197,29 @@ func (x *exchange) cancel() {
 	}
 }
 
-// closeUserValues closes what fasthttp's Reset would close: on a goroutine of
-// its own, since Close is the user's code and may block or panic.
-func (x *exchange) closeUserValues() {
-	var closers []io.Closer
+// closesUserValues reports whether there are user values to be closed. Then x is
+// not used again: they are closed on a goroutine of its own, since Close is the
+// user's code and may block or panic, and may look at request and response.
+func (x *exchange) closesUserValues() bool {
+	found := false
 	x.ctx.VisitUserValuesAll(func(_, v any) {
-		if c, ok := v.(io.Closer); ok {
-			closers = append(closers, c)
-		}
-	})
-	if len(closers) == 0 {
-		return
-	}
-	x.ctx.VisitUserValuesAll(func(k, v any) {
 		if _, ok := v.(io.Closer); ok {
-			x.ctx.SetUserValue(k, nil)
+			found = true
 		}
 	})
-	logger := x.p.cfg.logger
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				logger.Printf("httpcore: panic in the Close of a user value: %v\n%s", r, debug.Stack())
-			}
-		}()
-		for _, c := range closers {
-			_ = c.Close()
+	if found {
+		go x.closeUserValues()
+	}
+	return found
+}
+
+func (x *exchange) closeUserValues() {
+	defer func() {
+		if r := recover(); r != nil {
+			x.p.cfg.logger.Printf("httpcore: panic in the Close of a user value: %v\n%s", r, debug.Stack())
 		}
 	}()
+	x.ctx.ResetUserValues()
+	x.ctx.Request.Reset() // files of a form, streams
+	x.ctx.Response.Reset()
 }

@@ -38,6 +38,14 @@ func (f *facade) LocalAddr() net.Addr {
 	return netAddr(f.local)
 }
 
+// activate tells ConnState that a request has begun to arrive, once.
+func (s *session) activate() {
+	if s.facade != nil && !s.active {
+		s.active = true
+		s.setState(fasthttp.StateActive)
+	}
+}
+
 // setState calls Server.ConnState. Connections that were never admitted have
 // no states.
 func (s *session) setState(state fasthttp.ConnState) {

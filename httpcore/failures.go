@@ -3,7 +3,12 @@
 package httpcore
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -31,4 +36,35 @@ func (p *protocol) logFailure(s *session, err error) {
 func everyday(err error) bool {
 	return err == errTimeout || err == errIncomplete || err == errHeadTooLarge ||
 		errors.Is(err, fasthttp.ErrBadTrailer)
+}
+
+// outward is what ErrorHandler and ServeConn's caller get for err: the types
+// that they know from fasthttp, where it has one.
+func outward(err error) error {
+	switch err {
+	case errHeadTooLarge:
+		return smallBuffer
+	case errTimeout:
+		return deadlineExceeded
+	case errIncomplete:
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+var deadlineExceeded = &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+
+// smallBuffer is a *fasthttp.ErrSmallBuffer, which only fasthttp can make.
+var smallBuffer = func() error {
+	h := fasthttp.AcquireRequest()
+	defer fasthttp.ReleaseRequest(h)
+	r := strings.NewReader("GET / HTTP/1.1\r\nHost: over-the-limit\r\n\r\n")
+	return h.Header.Read(bufio.NewReaderSize(r, 16))
+}()
+
+// failed notes for ServeConn's caller why the connection ends.
+func (s *session) failed(err error) {
+	if s.served != nil && s.served.err == nil {
+		s.served.err = outward(err)
+	}
 }

@@ -24,6 +24,7 @@ func (s *session) hijack(x *exchange) {
 	s.startTimer(timingNothing)
 	s.c.Detach(func(nc net.Conn, rest []byte, err error) {
 		if err != nil {
+			x.peer.failHandover()
 			return // it failed before; Closed follows
 		}
 		s.setState(fasthttp.StateHijacked)
@@ -54,6 +55,9 @@ func serveHijacked(x *exchange, h fasthttp.HijackHandler, nc net.Conn, rest []by
 			_ = c.close()
 		}
 	}()
+	if g := x.peer.handover(); g != nil {
+		g.decide(c)
+	}
 	h(c)
 }
 

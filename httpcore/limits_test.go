@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -235,11 +236,11 @@ func TestErrorHandlerGetsTheError(t *testing.T) {
 		}{
 			{"\x00", errNotARequest},
 			{get("/ ", "Host: a"), errRequestLine},
-			{"GET / HTTP/1.1\r\nHost: " + strings.Repeat("x", 17<<10), errHeadTooLarge},
+			{"GET / HTTP/1.1\r\nHost: " + strings.Repeat("x", 17<<10), smallBuffer},
 			{request("POST", "/", "12345678901"), fasthttp.ErrBodyTooLarge},
 			{chunked("/", "", "12345678901"), fasthttp.ErrBodyTooLarge},
-			{"GET / HTTP/1.1\r\n", errTimeout},
-			{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", errTimeout},
+			{"GET / HTTP/1.1\r\n", os.ErrDeadlineExceeded},
+			{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", os.ErrDeadlineExceeded},
 			{request("POST", "/", "x", "Expect: miracles"), errExpectation},
 		} {
 			c := ts.dial()

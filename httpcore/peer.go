@@ -17,7 +17,7 @@ import (
 // peer is the net.Conn that a handler sees: it tells the addresses and lets
 // EarlyHints write. It owns no socket: that belongs to the loop. Reading from
 // it would take the next request's bytes, so it is refused; for a connection
-// of one's own there is RequestCtx.Hijack.
+// of one's own there is RequestCtx.Hijack, after which it is that connection.
 type peer struct {
 	x             *exchange
 	nc            net.Conn       // what there is instead of a socket, in the slow lane
@@ -26,6 +26,7 @@ type peer struct {
 	hinted atomic.Bool // there may be something in early
 	mu     sync.Mutex  // a handler that has timed out may still write
 	early  []byte      // informational responses, to be sent before the response
+	given  *handover   // of a connection that is hijacked
 }
 
 func (p *peer) reset() {
@@ -37,12 +38,26 @@ func (p *peer) reset() {
 
 var errPeer = errors.New("httpcore: the connection belongs to the loop; use RequestCtx.Hijack to get one of your own")
 
-func (p *peer) Read([]byte) (int, error) { return 0, errPeer }
-func (p *peer) Close() error             { return errPeer }
+func (p *peer) Read(b []byte) (int, error) {
+	if h := p.handover(); h != nil {
+		return h.Read(b)
+	}
+	return 0, errPeer
+}
+
+func (p *peer) Close() error {
+	if h := p.handover(); h != nil {
+		return h.Close()
+	}
+	return errPeer
+}
 
 // Write sends b ahead of the response: what RequestCtx.EarlyHints writes. With
 // Inline dispatch it leaves together with the response.
 func (p *peer) Write(b []byte) (int, error) {
+	if h := p.handover(); h != nil {
+		return h.Write(b)
+	}
 	x := p.x
 	p.mu.Lock()
 	for _, c := range b {
@@ -80,6 +95,9 @@ func (p *peer) LocalAddr() net.Addr {
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (p *peer) SetDeadline(t time.Time) error {
+	if h := p.handover(); h != nil {
+		return h.setDeadline(t, true, true)
+	}
 	_ = p.SetReadDeadline(t)
 	return p.SetWriteDeadline(t)
 }
@@ -87,6 +105,9 @@ func (p *peer) SetDeadline(t time.Time) error {
 // SetReadDeadline bounds what is still to come of the request's body
 // (StreamRequestBody); the next request has the server's timeouts again.
 func (p *peer) SetReadDeadline(t time.Time) error {
+	if h := p.handover(); h != nil {
+		return h.setDeadline(t, true, false)
+	}
 	d, x := untilDeadline(t), p.x
 	ref, number := x.ref, x.ctx.ConnRequestNum()
 	ref.Loop().Post(&conn.Task{Run: func(*conn.Loop) {
@@ -105,6 +126,9 @@ func (p *peer) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline bounds the sending of the response, from when it begins: in
 // pieces, as with WriteTimeout, if it is a stream. To be called by the handler.
 func (p *peer) SetWriteDeadline(t time.Time) error {
+	if h := p.handover(); h != nil {
+		return h.setDeadline(t, false, true)
+	}
 	p.x.limits.write = untilDeadline(t)
 	return nil
 }

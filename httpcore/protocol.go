@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
@@ -104,7 +105,11 @@ func (p *protocol) acquire(s *session) *exchange {
 }
 
 func (p *protocol) release(x *exchange) {
-	if x.abandoned {
+	if x.abandoned || x.closesUserValues() {
+		return
+	}
+	if *inside.hijackHandler.of(unsafe.Pointer(&x.ctx)) != nil {
+		x.peer.failHandover() // whoever has its Conn must not reach another request's
 		return
 	}
 	x.end()
@@ -178,8 +183,13 @@ func (p *protocol) TimedOut(c *conn.Conn, which conn.Timer) {
 func (p *protocol) Closed(c *conn.Conn, err error) {
 	s := c.State.(*session)
 	s.setState(fasthttp.StateClosed)
-	if err != nil && p.cfg.fs.LogAllErrors {
-		p.logFailure(s, err)
+	if err != nil {
+		if s.first != nil || s.reading != nil || s.head.started() { // else it was merely over
+			s.failed(err)
+		}
+		if p.cfg.fs.LogAllErrors {
+			p.logFailure(s, err)
+		}
 	}
 	p.shared.leave(s)
 	p.forget(s)

@@ -24,7 +24,9 @@ func (s *session) begin(head []byte, known bool) {
 		s.startTimer(timingNothing)
 	}
 	x := s.next()
-	s.setState(fasthttp.StateActive)
+	if s.facade != nil {
+		s.activate()
+	}
 	info := &s.p.memo.info
 	if !known {
 		checked := s.p.guard.check(head)
@@ -248,6 +250,7 @@ func (s *session) submit(x *exchange) {
 // closes after it.
 func (s *session) fail(x *exchange, err error) {
 	x.err, x.last, s.closing = err, true, true
+	s.failed(err)
 	s.p.logFailure(s, err)
 	s.submit(x)
 }

@@ -128,6 +128,18 @@ func (c *config) setServer(resp *fasthttp.Response) {
 	}
 }
 
+// presetServer has the handler see the Server field as it will be sent; what
+// ExpectHandler has set there gives way, as with fasthttp.
+func (c *config) presetServer(resp *fasthttp.Response) {
+	if p := unsafe.Pointer(resp); c.serverLine != nil {
+		if *inside.serverSet.of(p) {
+			resp.Header.SetServer("")
+			*inside.serverSet.of(p) = false
+		}
+		*inside.serverLine.of(p) = c.serverLine
+	}
+}
+
 // bodyless reports whether a response with this status has no body (RFC 9110
 // sections 15.2, 15.3.5 and 15.4.5).
 func bodyless(status int) bool {

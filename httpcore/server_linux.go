@@ -87,7 +87,17 @@ func (b *loopBackend) serve(ln net.Listener) error {
 		if e, err = b.slowEngine(); err != nil {
 			return err
 		}
-		e.ListenNet(newHandshaker(ln, b.server))
+		h := newHandshaker(ln, b)
+		e.ListenNet(h)
+		select {
+		case <-h.ended: // the listener was closed, or has failed: what it accepted is served on
+			return h.err
+		case <-b.stopped:
+			_ = h.Close()
+			return nil
+		case <-e.Failed():
+			return e.Err()
+		}
 	}
 	select {
 	case <-b.stopped:
@@ -126,7 +136,7 @@ func (b *loopBackend) serveConn(nc net.Conn) error {
 		return err
 	}
 	if tc, ok := nc.(tlsConn); ok {
-		proto, err := handshake(tc, b.server.opts.headerTimeout)
+		proto, err := handshake(tc, b.shared.cfg.headerTimeout)
 		if err != nil {
 			_ = nc.Close()
 			return err

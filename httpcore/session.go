@@ -38,6 +38,7 @@ type session struct {
 	ended              bool // the peer has closed its side
 	detached           bool // a hijack handler gets the connection
 	counted, countedIP bool // in shared
+	active             bool // ConnState has been told of a request
 
 	reading *exchange // its body is being received
 
@@ -120,7 +121,10 @@ func (s *session) readHead(b []byte) int {
 		s.begin(b[:n], false)
 		return n
 	case s.head.started():
-		s.startTimer(timingHead)
+		if s.timing != timingHead {
+			s.activate()
+			s.startTimer(timingHead)
+		}
 	}
 	return 0
 }
@@ -129,7 +133,7 @@ func (s *session) readHead(b []byte) int {
 // has been offered to data before: what is left of it makes no whole request.
 func (s *session) settle() {
 	s.answer()
-	if s.first != nil || s.detached || s.c.Closing() {
+	if s.first != nil || s.detached || s.c.Closing() || s.reading != nil && s.reading.body.deciding {
 		return
 	}
 	switch {
@@ -139,7 +143,8 @@ func (s *session) settle() {
 	case s.closing, s.ended, s.p.loop.Draining() && !s.head.started():
 		s.c.Close()
 	case !s.head.started():
-		if s.facade != nil && s.requests > 0 && s.timing != timingIdle {
+		if s.active {
+			s.active = false
 			s.setState(fasthttp.StateIdle)
 		}
 		s.startTimer(timingIdle)
@@ -297,6 +302,7 @@ func (s *session) closed() {
 		switch x.state {
 		case exchangeRunning, exchangeStreaming:
 			x.gone.Store(true)
+			x.peer.failHandover()
 			x.state = exchangeOrphan
 		default:
 			s.p.release(x)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -148,14 +147,22 @@ func (d *Driver) acceptErrno(s *socket, err error) syscall.Errno {
 		return syscall.ECANCELED
 	}
 	var errno syscall.Errno
-	var ne net.Error
 	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
+		return syscall.ESHUTDOWN // by whoever else has it
 	case errors.As(err, &errno):
 		return errno
-	case errors.As(err, &ne) && ne.Timeout():
+	case isTimeout(err):
 		return syscall.ETIMEDOUT
 	}
-	return syscall.EINVAL // closed under us, or broken for good
+	return syscall.EINVAL // broken for good
+}
+
+// isTimeout reports whether a deadline caused err: not every net.Conn says so
+// by os.ErrDeadlineExceeded.
+func isTimeout(err error) bool {
+	var te interface{ Timeout() bool } // nor implements all of net.Error
+	return errors.As(err, &te) && te.Timeout()
 }
 
 // Receive implements ring.Driver.
@@ -193,7 +200,7 @@ func (d *Driver) receive(s *socket, t ring.Token) {
 	switch {
 	case err == nil:
 		ev.Err = syscall.EAGAIN
-	case cancelled && errors.Is(err, os.ErrDeadlineExceeded):
+	case cancelled && isTimeout(err):
 		ev.Err = syscall.ECANCELED
 	default:
 		ev.Err = errnoOf(err)
@@ -211,7 +218,7 @@ func errnoOf(err error) syscall.Errno {
 		return errno
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return 0
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case isTimeout(err):
 		return syscall.ETIMEDOUT
 	}
 	return syscall.EPROTO // what is above the socket, such as TLS, has failed
@@ -310,7 +317,11 @@ func (d *Driver) Shutdown(fd, how int) error {
 		return nil
 	}
 	if cw, ok := s.conn.(interface{ CloseWrite() error }); ok {
-		go func() { _ = cw.CloseWrite() }() // TLS writes, which may wait
+		go func() { // TLS writes, which may wait
+			if cw.CloseWrite() != nil {
+				s.close() // half cannot be had
+			}
+		}()
 		return nil
 	}
 	return syscall.EPROTONOSUPPORT
