@@ -48,6 +48,8 @@ func outward(err error) error {
 		return deadlineExceeded
 	case errIncomplete:
 		return io.ErrUnexpectedEOF
+	case errWriteTimeout:
+		return &net.OpError{Op: "write", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	}
 	return err
 }

@@ -66,6 +66,9 @@ func (s *session) data(b []byte) int {
 			n, whole := s.readBody(b[used:])
 			used += n
 			if !whole {
+				if s.ended && used == len(b) && s.streaming() {
+					s.breakStream(s.reading, io.ErrUnexpectedEOF)
+				}
 				break
 			}
 		} else {
@@ -260,7 +263,7 @@ func (s *session) readTimedOut() {
 // for is answered.
 func (s *session) eof() {
 	s.ended = true
-	if s.streaming() {
+	if s.streaming() && s.c.Unconsumed() == 0 { // else data comes to it
 		s.breakStream(s.reading, io.ErrUnexpectedEOF)
 	}
 	s.cancel()

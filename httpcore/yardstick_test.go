@@ -314,3 +314,31 @@ func TestEchoOfAStreamedBodyKeepsTheConnection(t *testing.T) {
 		}
 	})
 }
+
+// A client that has said everything and closed its side gets its streamed
+// upload read to the end, however slowly the handler reads.
+func TestStreamedBodyOfAClientThatHasClosedItsSide(t *testing.T) {
+	run(t, func(t *testing.T, m mode) {
+		const size = 200 << 10 // more than waits for a handler, less than the connection holds
+		begin := make(chan struct{})
+		ts := serve(t, m, &fasthttp.Server{StreamRequestBody: true, Handler: func(ctx *fasthttp.RequestCtx) {
+			<-begin
+			n, err := io.Copy(io.Discard, ctx.RequestBodyStream())
+			ctx.WriteString(itoa(int(n)))
+			if err != nil {
+				ctx.Error(err.Error(), 500)
+			}
+		}})
+		for _, n := range []int{size / 2, size} {
+			c := ts.dial()
+			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + itoa(size) + "\r\n\r\n" + strings.Repeat("x", n))
+			c.halfClose()
+			var status, body = 200, itoa(size)
+			if n < size {
+				status, body = 500, io.ErrUnexpectedEOF.Error()
+			}
+			go func() { begin <- struct{}{} }()
+			c.want(status, body)
+		}
+	})
+}

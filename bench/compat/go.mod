@@ -4,15 +4,18 @@ go 1.26.0
 
 replace github.com/ringcore/ringcore => ../..
 
-require github.com/ringcore/ringcore v0.0.0
+require (
+	github.com/coder/websocket v1.8.15
+	github.com/fasthttp/router v1.5.4
+	github.com/fasthttp/websocket v1.5.12
+	github.com/gobwas/ws v1.5.0
+	github.com/gofiber/fiber/v3 v3.1.0
+	github.com/ringcore/ringcore v0.0.0
+	github.com/valyala/fasthttp v1.77.0
+)
 
 require (
-	github.com/coder/websocket v1.8.15 // indirect
-	github.com/fasthttp/router v1.5.4 // indirect
-	github.com/fasthttp/websocket v1.5.12 // indirect
 	github.com/gobwas/httphead v0.1.0 // indirect
-	github.com/gobwas/ws v1.5.0 // indirect
-	github.com/gofiber/fiber/v3 v3.1.0 // indirect
 	github.com/gofiber/schema v1.7.0 // indirect
 	github.com/gofiber/utils/v2 v2.0.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
@@ -24,7 +27,6 @@ require (
 	github.com/savsgio/gotils v0.0.0-20240704082632-aef3928b8a38 // indirect
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	github.com/valyala/fasthttp v1.77.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
