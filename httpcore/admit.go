@@ -121,19 +121,19 @@ func remoteAddrOf(nc net.Conn) netip.AddrPort {
 const logEvery = int64(time.Minute / time.Second)
 
 // words returns how fasthttp answers a connection that is one too many.
-func (why admission) words() (status int, err error, text string) {
+func (why admission) words() (status int, text string, err error) {
 	if why == tooManyForIP {
-		return fasthttp.StatusTooManyRequests, fasthttp.ErrPerIPConnLimit,
-			"The number of connections from your ip exceeds MaxConnsPerIP"
+		return fasthttp.StatusTooManyRequests,
+			"The number of connections from your ip exceeds MaxConnsPerIP", fasthttp.ErrPerIPConnLimit
 	}
-	return fasthttp.StatusServiceUnavailable, fasthttp.ErrConcurrencyLimit,
-		"The connection cannot be served because Server.Concurrency limit exceeded"
+	return fasthttp.StatusServiceUnavailable,
+		"The connection cannot be served because Server.Concurrency limit exceeded", fasthttp.ErrConcurrencyLimit
 }
 
 // reject answers a connection that is one too many, as fasthttp does, and
 // closes it.
 func (p *protocol) reject(s *session, why admission) {
-	status, err, text := why.words()
+	status, text, err := why.words()
 	s.failed(err)
 	var resp fasthttp.Response
 	resp.SetStatusCode(status)
@@ -155,7 +155,7 @@ func (sh *shared) refuse(why admission) {
 	sh.rejections.Add(1)
 	now, last := time.Now().Unix(), sh.loggedAt.Load()
 	if now-last >= logEvery && sh.loggedAt.CompareAndSwap(last, now) {
-		_, _, text := why.words()
+		_, text, _ := why.words()
 		sh.cfg.logger.Printf("httpcore: refusing a connection: %s", text)
 	}
 }

@@ -12,6 +12,7 @@ require (
 	github.com/gofiber/fiber/v3 v3.1.0
 	github.com/ringcore/ringcore v0.0.0
 	github.com/valyala/fasthttp v1.77.0
+	golang.org/x/net v0.61.0
 )
 
 require (
@@ -28,7 +29,6 @@ require (
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
-	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
