@@ -13,7 +13,7 @@ import (
 
 const (
 	originWait = 1000            // ms that every request waits
-	originTime = 5 * time.Second // of each measurement
+	originTime = 3 * time.Second // of each measurement
 )
 
 var originConnections = []int{100, 1_000, 10_000}

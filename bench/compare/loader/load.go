@@ -38,6 +38,9 @@ func (l Load) Run(ctx context.Context, j Job) (Result, error) {
 	args := []string{"-c", strconv.Itoa(j.Connections), "-p", strconv.Itoa(j.Depth), "-d", j.Duration.String(),
 		"-method", j.Method, "-status", "200", "-length", strconv.Itoa(j.Length), "-timeout", "30s",
 		"-loops", strconv.Itoa(max(1, len(j.CPUs))), "-json", "-", "-curve"}
+	if j.Warm > 0 {
+		args = append(args, "-w", j.Warm.String())
+	}
 	if j.Rate > 0 {
 		args = append(args, "-rate", strconv.FormatFloat(j.Rate, 'f', -1, 64))
 	}
@@ -81,6 +84,9 @@ func parseLoad(text []byte) (Result, error) {
 		return Result{}, fmt.Errorf("bench/load's report has format %d, want %d", v.Format, gen.FormatVersion)
 	}
 	r := Result{Requests: v.Requests, Seconds: v.DurationS, PerSecond: v.ResponsesPerS}
+	if v.FromUnixUs > 0 {
+		r.From, r.To = time.UnixMicro(v.FromUnixUs), time.UnixMicro(v.ToUnixUs)
+	}
 	for kind, n := range v.Errors {
 		r.Errors += n
 		r.Notes = append(r.Notes, fmt.Sprintf("%d × %s", n, kind))

@@ -17,6 +17,7 @@ type Job struct {
 	Connections int
 	Depth       int           // requests pipelined on each connection, at least 1
 	Duration    time.Duration // of the measurement
+	Warm        time.Duration // load before that, not counted, by loaders that can
 	Rate        float64       // requests/s in all, on schedule; 0 for as fast as answers come
 	Close       bool          // a connection per request
 	Length      int           // octets of body that each response has
@@ -32,6 +33,7 @@ type Result struct {
 	Curve     []Point       // latencies by percentile, upwards
 	ClientCPU time.Duration // the load's own processor time, of the whole run
 	ClientRun time.Duration // how long the load program ran
+	From, To  time.Time     // the measurement, after connections were made; zero if not known
 	Notes     []string
 }
 

@@ -48,11 +48,11 @@ func (r *Report) Intro() string {
 	if s.Quick {
 		quick = " This was a quick run: short rounds, wide intervals."
 	}
-	return fmt.Sprintf("%s, Linux %s, %s, %s, %.0f GiB; servers on CPU %s, load (%s) on CPU %s; %d interleaved rounds of %.1f s."+
+	return fmt.Sprintf("%s, Linux %s, %s, %s, %.0f GiB; servers on CPU %s, load (%s) on CPU %s; %d interleaved rounds of %.1f s, %.0f s in all."+
 		" CPU time per request is the server's, all its processes and the kernel's work for them: at saturation it decides how much a machine serves."+
 		" Medians of the rounds (lowest–highest); ratios with their %.0f %% interval; a winner is named only if the whole interval is on one side of 1 and the difference is %.0f %% or more.%s",
 		r.Started.UTC().Format("2006-01-02 15:04 UTC"), m.Kernel, m.Go, m.Processor, float64(m.Memory)/(1<<30),
-		cpuList(m.ServerCPU), s.Loader, cpuList(m.LoadCPU), s.Rounds, s.Seconds, 100*stats.Confidence, 100*stats.Least, quick)
+		cpuList(m.ServerCPU), s.Loader, cpuList(m.LoadCPU), s.Rounds, s.Seconds, r.Seconds, 100*stats.Confidence, 100*stats.Least, quick)
 }
 
 func (r *Report) lossText() string {

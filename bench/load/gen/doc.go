@@ -58,6 +58,8 @@
 //	rate           planned requests/s, 0 if closed
 //	warmup_s, duration_s
 //	               as measured
+//	from_unix_us, to_unix_us
+//	               when measuring began and ended, by the system's clock
 //	requests       responses that count, see above
 //	responses_per_s
 //	bytes          received, heads and bodies

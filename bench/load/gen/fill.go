@@ -66,6 +66,10 @@ func (r *run) addWorker(w *worker) {
 	p, m := &r.report, &w.measured
 	p.WarmupS = max(p.WarmupS, float64(w.before.at-w.startedAt)/1e9)
 	p.DurationS = max(p.DurationS, float64(w.after.at-w.before.at)/1e9)
+	if p.FromUnixUs == 0 || w.before.unix < p.FromUnixUs {
+		p.FromUnixUs = w.before.unix
+	}
+	p.ToUnixUs = max(p.ToUnixUs, w.after.unix)
 	if ran, waited := shares(w.before, w.after); ran >= p.ClientCPU {
 		p.ClientCPU, p.ClientWait = ran, waited
 	}

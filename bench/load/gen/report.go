@@ -16,6 +16,8 @@ type Report struct {
 	Rate        float64 `json:"rate"`
 	WarmupS     float64 `json:"warmup_s"`
 	DurationS   float64 `json:"duration_s"`
+	FromUnixUs  int64   `json:"from_unix_us"`
+	ToUnixUs    int64   `json:"to_unix_us"`
 
 	Requests      int64            `json:"requests"`
 	ResponsesPerS float64          `json:"responses_per_s"`

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ import (
 // usage is what was used up to a moment, in ns.
 type usage struct {
 	at      int64 // the moment
+	unix    int64 // the same since 1970, in µs
 	process int64 // processor time of the process
 	thread  int64 // … of the calling thread
 	waited  int64 // how long that thread was ready to run and had no CPU; -1: not known
@@ -22,6 +24,7 @@ type usage struct {
 func readUsage(now int64) usage {
 	return usage{
 		at:      now,
+		unix:    time.Now().UnixMicro(),
 		process: clock(unix.CLOCK_PROCESS_CPUTIME_ID),
 		thread:  clock(unix.CLOCK_THREAD_CPUTIME_ID),
 		waited:  readWaited(),
