@@ -18,7 +18,7 @@ const (
 	slabSize  = 1 << 20
 	tinySize  = 4 << 10
 	smallSize = 16 << 10
-	largeSize = 64 << 10
+	largeSize = 68 << 10 // a piece of a file and a head before it
 )
 
 // sendBuf is a buffer with mem[r:w] waiting to be sent.

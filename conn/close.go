@@ -26,6 +26,7 @@ func (c *Conn) Close() {
 		return
 	}
 	c.state = stateClosing
+	c.dropTransfer()
 	c.dropInput()
 	c.failWriter(ErrClosed)
 	// Input goes on being read, to be thrown away: unread input would turn
@@ -79,6 +80,7 @@ func (c *Conn) finish(err error) {
 	connecting := c.state == stateConnecting
 	c.state = stateJoining
 	c.err = err
+	c.dropTransfer()
 	c.dropInput()
 	c.failWriter(ErrClosed)
 	for t := range c.timer {

@@ -33,7 +33,11 @@ func chooseDriver(o *Options) (choice, error) {
 	if err == nil {
 		return choice{kind: IOUring, tier: f.Tier, open: func(c ring.Config) (ring.Driver, error) {
 			c.MaxTier = f.Tier
-			return ring.Open(c)
+			u, err := ring.Open(c)
+			if err == nil && !f.Files {
+				return fallback.WithFiles(u)
+			}
+			return u, err
 		}}, nil
 	}
 	var refused *ring.RefusedError

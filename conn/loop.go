@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ringcore/ringcore/fallback"
 	"github.com/ringcore/ringcore/ring"
 )
 
@@ -39,6 +41,9 @@ type Loop struct {
 	inputs             inputPool
 
 	wakeAt int64 // when the handler wants a turn, 0: it does not
+
+	files files
+
 	trimAt int64 // when to give free send buffers back, 0: there are none
 
 	thread atomic.Int64 // its number, unless Movable
@@ -97,13 +102,15 @@ func (l *Loop) main(ready chan<- error) {
 		defer runtime.UnlockOSThread()
 	}
 	d, err := l.engine.choice.open(l.engine.driverConfig())
+	if err == nil {
+		err = l.addFiles(d)
+	}
 	if err != nil {
 		l.ended.Store(true)
 		ready <- err
 		l.engine.loopEnded(nil)
 		return
 	}
-	l.driver = d
 	l.nets, _ = d.(netDriver)
 	l.shutdown = unix.Shutdown
 	if s, ok := d.(interface{ Shutdown(fd, how int) error }); ok {
@@ -142,7 +149,24 @@ func (l *Loop) run() error {
 }
 
 // over reports whether the loop has come to its end.
-func (l *Loop) over() bool { return l.draining && l.released && l.slots.open == 0 }
+func (l *Loop) over() bool {
+	return l.draining && l.released && l.slots.open == 0 && (l.files.inFlight == 0 || l.cut)
+}
+
+// addFiles makes d the loop's driver, with files if it has none of its own.
+func (l *Loop) addFiles(d ring.Driver) error {
+	l.driver = d
+	if files, ok := d.(ring.Files); ok {
+		l.files.driver = files
+		return nil
+	}
+	files, err := fallback.WithFiles(d)
+	if err != nil {
+		return errors.Join(err, d.Destroy())
+	}
+	l.driver, l.files.driver = files, files
+	return nil
+}
 
 // turn takes all completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
@@ -161,6 +185,7 @@ func (l *Loop) turn() error {
 	l.stepBack()
 	l.feed()
 	l.feedHungry()
+	l.feedFiles()
 	for l.dirty != nil || len(l.joined) > 0 { // the one may lead to the other
 		l.flush()
 		l.reap()
@@ -224,7 +249,7 @@ func (l *Loop) timeout() time.Duration {
 			at = r
 		}
 	}
-	if len(l.hungry) > 0 {
+	if len(l.hungry) > 0 || l.files.waiting != nil && l.files.opening == 0 {
 		if r := l.now + int64(hungryRetry); at == 0 || r < at {
 			at = r
 		}
@@ -244,6 +269,10 @@ func (l *Loop) timeout() time.Duration {
 func (l *Loop) complete(ev *ring.Event) {
 	if ev.Op == ring.OpAccept {
 		l.engine.acceptor.onAccept(ev)
+		return
+	}
+	if ev.Op >= ring.OpOpen {
+		l.onFile(ev)
 		return
 	}
 	c := l.slots.lookup(ev.Token)
@@ -335,12 +364,15 @@ func (l *Loop) finish(err error) {
 		}
 		l.bury(c)
 	})
+	l.endFiles(derr == nil)
 	if l.index == 0 {
 		l.engine.acceptor.end()
 	}
-	l.tiny.close()
-	l.small.close()
-	l.large.close()
+	if derr == nil { // else the kernel may still have some of it
+		l.tiny.close()
+		l.small.close()
+		l.large.close()
+	}
 	l.ended.Store(true)
 	if l.opts.Movable && l.standby.awake.CompareAndSwap(false, true) {
 		close(l.standby.wake) // an awake one sees that the loop has ended

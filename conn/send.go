@@ -217,6 +217,9 @@ func (l *Loop) onSend(c *Conn, ev *ring.Event) {
 	if c.wantsRoom && c.queued <= l.opts.LowWater {
 		c.drained()
 	}
+	if c.transfer() != nil {
+		c.pumpFile()
+	}
 	if c.paused&pausedByOutput != 0 && c.queued <= l.opts.LowWater {
 		c.unpause(pausedByOutput)
 	}
@@ -229,6 +232,8 @@ func (l *Loop) onSend(c *Conn, ev *ring.Event) {
 func (c *Conn) drained() {
 	c.wantsRoom = false
 	switch {
+	case c.transfer() != nil:
+		c.pumpFile()
 	case c.writer != nil:
 		c.writer.pump(c)
 	case c.state == stateOpen:

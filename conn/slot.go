@@ -94,7 +94,7 @@ type Conn struct {
 	outHead, outTail *sendBuf // what waits to be sent; outHead may be in flight
 	queued           int      // bytes in that list
 
-	writer *Writer // a goroutine that writes, nil for none
+	writer *Writer // a goroutine that writes, or a file that is sent; nil for none
 	detach func(net.Conn, []byte, error)
 	err    error // why it closes
 

@@ -12,6 +12,7 @@ type Writer struct {
 	task Task
 	p    []byte     // what is left to be copied into the output
 	done chan error // capacity 1: the loop never waits for the writer
+	file *transfer  // it is no goroutine but a file, see Conn.SendFile
 
 	failed atomic.Bool
 }
@@ -63,7 +64,7 @@ func (w *Writer) pump(c *Conn) {
 }
 
 func (c *Conn) failWriter(err error) {
-	if w := c.writer; w != nil {
+	if w := c.writer; w != nil && w.file == nil {
 		c.writer = nil
 		w.done <- err
 	}

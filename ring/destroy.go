@@ -83,7 +83,7 @@ func (u *Uring) closeQueued() {
 		queued = append(queued, q.sqes[i&q.mask])
 	}
 	for i := range queued {
-		if e := &queued[i]; e.opcode == opClose && e.userData == userDataClose {
+		if e := &queued[i]; e.opcode == opClose {
 			unix.Close(int(e.fd))
 		}
 	}
@@ -97,8 +97,11 @@ func (u *Uring) discard() {
 		if c.flags&cqeMore == 0 {
 			u.inFlight--
 		}
-		if op := Op(c.userData >> userDataOp); (op == OpAccept || op == OpOpen) && c.res >= 0 {
+		switch op := Op(c.userData >> userDataOp); {
+		case (op == OpAccept || op == OpOpen) && c.res >= 0:
 			unix.Close(int(c.res))
+		case op == OpNone && c.userData&userDataKind == userDataClose && c.res == -int32(unix.ECANCELED):
+			unix.Close(int(c.userData >> 8))
 		}
 	}
 }

@@ -104,4 +104,4 @@ func (u *Uring) Read(fd int, t Token, p []byte, offset int64) {
 }
 
 // CloseFile implements Files.
-func (u *Uring) CloseFile(fd int) { u.next().prepareClose(fd, userDataClose) }
+func (u *Uring) CloseFile(fd int) { u.next().prepareClose(fd, userDataClose|uint64(fd)<<8) }

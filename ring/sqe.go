@@ -13,20 +13,20 @@ import (
 // Each prepare method assigns the whole structure, so that nothing of the
 // slot's last use is left in it.
 type sqe struct {
-	opcode   uint8
-	flags    uint8  // IOSQE_*
-	ioprio   uint16 // for sockets: flags of the operation
-	fd       int32
-	off      uint64 // or addr2
-	addr     uint64
-	len      uint32
-	opFlags  uint32 // msg_flags, accept_flags, cancel_flags, poll32_events
-	userData uint64
-	bufGroup uint16 // or buf_index
-	_        uint16 // personality
-	_        uint32 // splice_fd_in, file_index
-	_        uint64 // addr3
-	_        uint64
+	opcode     uint8
+	flags      uint8  // IOSQE_*
+	ioprio     uint16 // for sockets: flags of the operation
+	fd         int32
+	off        uint64 // or addr2
+	addr       uint64
+	len        uint32
+	opFlags    uint32 // msg_flags, accept_flags, cancel_flags, poll32_events
+	userData   uint64
+	bufGroup   uint16 // or buf_index
+	_          uint16 // personality
+	spliceFrom int32  // splice_fd_in, or file_index
+	_          uint64 // addr3
+	_          uint64
 }
 
 func (e *sqe) prepareNop(userData uint64) {

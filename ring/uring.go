@@ -18,7 +18,8 @@ const (
 
 	userDataWake   = 1
 	userDataCancel = 2
-	userDataClose  = 3
+	userDataClose  = 3 // with the file's number above it
+	userDataKind   = 1<<8 - 1
 )
 
 // scarce is how long Wait waits before it tries again what the kernel had no
@@ -241,8 +242,11 @@ func (u *Uring) received(c *cqe, ev *Event) {
 func (u *Uring) internal(c *cqe) {
 	errno := syscall.Errno(max(0, -c.res))
 	switch {
-	case c.userData == userDataClose: // the file is gone (close(2)), unless the ring refuses
-		u.closeRefused = errno == unix.EACCES || errno == unix.EINVAL
+	case c.userData&userDataKind == userDataClose:
+		// The file is gone whatever it says (close(2)), unless it was not begun.
+		if u.closeRefused = errno == unix.EACCES || errno == unix.EINVAL; errno == unix.ECANCELED {
+			u.CloseFile(int(c.userData >> 8)) // the driver has moved
+		}
 	case c.userData == userDataCancel:
 		switch errno {
 		case 0, unix.ENOENT, unix.EALREADY: // done; nothing to cancel; under way
