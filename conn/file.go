@@ -296,7 +296,7 @@ func (l *Loop) ReadFile(f *File, n int, then func(p []byte, err error)) {
 	l.submitFile(op, ring.OpRead)
 }
 
-// ErrNoMemory: the loop's memory for sending is used up (Options.MaxQueued).
+// ErrNoMemory tells that the loop's memory for sending is used up (Options.MaxQueued).
 var ErrNoMemory = errors.New("conn: out of memory for sending")
 
 // onRead ends a read.

@@ -11,7 +11,7 @@ import (
 	"github.com/ringcore/ringcore/ring"
 )
 
-// ErrTruncated: the file has ended before what was to be sent of it.
+// ErrTruncated tells that the file has ended before what was to be sent of it.
 var ErrTruncated = errors.New("conn: the file has become shorter")
 
 // fileChunk is how much of a file is read at once, in bytes. While it is being

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringcore/ringcore/fallback"
 	"github.com/ringcore/ringcore/ring"
 )
 
@@ -263,7 +264,7 @@ func TestLoopFails(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					for i := range fail {
-						if l.driver.(failing).fail == &fail[i] {
+						if l.driver.(*fallback.Files).Driver.(failing).fail == &fail[i] {
 							drivers[l] = i
 						}
 					}

@@ -31,6 +31,7 @@ func (x *exchange) conclude() {
 	x.endTimers()
 	switch {
 	case x.panicked:
+		x.file.reset()
 		x.serverError()
 	case x.ctx.LastTimeoutErrorResponse() != nil:
 		x.abandoned = true

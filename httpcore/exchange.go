@@ -40,6 +40,7 @@ type exchange struct {
 	took       int64          // how long its handler ran, in nanoseconds
 	gone       atomic.Bool    // the connection is gone: not to be handled any more
 
+	file      fileAnswer // after Files has handled it
 	limits    limits
 	body      body
 	declined  bool // ExpectHandler does not want it
@@ -72,6 +73,8 @@ const (
 	exchangeRunning                        // its handler runs on another goroutine
 	exchangeDone                           // to be answered
 	exchangeStreaming                      // a goroutine writes its body stream
+	exchangeFinding                        // its file is being opened
+	exchangeSending                        // its file is being sent
 	exchangeOrphan                         // as running or streaming, but nobody wants the answer
 )
 
@@ -176,6 +179,7 @@ func (x *exchange) end() {
 	x.last, x.final, x.http11, x.panicked, x.skipped, x.streamed = false, false, false, false, false, false
 	x.begun, x.err, x.hijack = false, nil, nil
 	x.peer.reset()
+	x.file.reset()
 	if x.peer.nc != nil {
 		x.peer.nc = nil
 		*inside.conn.of(ctx) = &x.peer

@@ -44,6 +44,8 @@ type protocol struct {
 	base      time.Time // the time at which the loop's clock showed baseAt
 	baseAt    int64
 	local     *netip.AddrPort // the last connection's
+	files     []*fileCache    // of each Files in use
+	fileHead  []byte          // where heads before files are built
 	loggedAt  int64           // when a failure was last logged, 0: never
 	responses uint64
 	times     *times // how long they took; nil while nobody looks

@@ -22,6 +22,9 @@ func (s *session) respond(x *exchange) bool {
 		return false
 	}
 	if !x.begun {
+		if x.file.files != nil && !x.file.found && !x.abandoned && !s.findFile(x) {
+			return false
+		}
 		if !s.beginResponse(x) {
 			return false
 		}
@@ -49,6 +52,9 @@ func (s *session) beginResponse(x *exchange) bool {
 	if x.hijack != nil && *inside.hijackNoResponse.of(unsafe.Pointer(&x.ctx)) {
 		x.begun = true
 		return true
+	}
+	if x.file.body != nil && !x.abandoned {
+		return s.sendFile(x)
 	}
 	resp := x.response()
 	need := headSpace

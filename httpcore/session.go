@@ -303,7 +303,7 @@ func (s *session) closed() {
 		x.next = nil
 		x.cancel()
 		switch x.state {
-		case exchangeRunning, exchangeStreaming:
+		case exchangeRunning, exchangeStreaming, exchangeFinding:
 			x.gone.Store(true)
 			x.peer.failHandover()
 			x.state = exchangeOrphan

@@ -1,21 +1,11 @@
 package httpcore
 
-import (
-	"unsafe"
+import "github.com/valyala/fasthttp"
 
-	"github.com/valyala/fasthttp"
-)
-
-// exchangeOf finds the exchange of ctx by the connection that the handler sees.
+// exchangeOf returns the exchange of ctx, which has to be ringcore's.
 func exchangeOf(ctx *fasthttp.RequestCtx, what string) *exchange {
-	var x *exchange
-	switch p := (*inside.conn.of(unsafe.Pointer(ctx))).(type) {
-	case *peer:
-		x = p.x
-	case tlsPeer:
-		x = p.x
-	}
-	if x == nil || &x.ctx != ctx {
+	x := findExchange(ctx)
+	if x == nil {
 		panic("httpcore: " + what + " of a RequestCtx that no ringcore server has given to its handler")
 	}
 	return x

@@ -42,6 +42,7 @@ func (r *OpenRequest) Beneath() bool { return r.resolve&resolveBeneath != 0 }
 // Do makes the call itself. It takes what the system knows and asks no server
 // for it (AT_STATX_DONT_SYNC): opening the file has done so.
 func (s *Stat) Do(fd int) syscall.Errno {
+	s.empty[0] = 0
 	_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&s.empty)),
 		unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, statMask, uintptr(unsafe.Pointer(&s.raw)), 0)
 	return errno
@@ -63,6 +64,7 @@ const sizeofOpenHow = 24
 
 // prepareStat asks for what is known of the open file fd.
 func (e *sqe) prepareStat(fd int, s *Stat, userData uint64) {
+	s.empty[0] = 0
 	*e = sqe{
 		opcode:   opStatx,
 		fd:       int32(fd),

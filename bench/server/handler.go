@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/ringcore/ringcore/httpcore"
 )
 
 const (
@@ -69,19 +71,7 @@ func newHandler(files fasthttp.RequestHandler) fasthttp.RequestHandler {
 // newFiles returns a handler for the files under root at their own path. It
 // lists no folder and leaves root neither by ".." nor by a symbolic link.
 func newFiles(root string) fasthttp.RequestHandler {
-	files := (&fasthttp.FS{
-		Root:            root,
-		IndexNames:      []string{"index.html"},
-		AcceptByteRange: true,
-		PathNotFound:    notFound,
-	}).NewRequestHandler()
-	return func(ctx *fasthttp.RequestCtx) {
-		if !ctx.IsGet() && !ctx.IsHead() {
-			notAllowed(ctx, "GET, HEAD")
-			return
-		}
-		files(ctx)
-	}
+	return (&httpcore.Files{Root: root, PathNotFound: notFound}).Handler()
 }
 
 func notFound(ctx *fasthttp.RequestCtx) {

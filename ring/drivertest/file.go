@@ -113,6 +113,10 @@ func testFile(t *testing.T, open Open) {
 		t.Errorf("the file is in non-blocking mode (%v)", err)
 	}
 	token := ring.MakeToken(1, 1)
+	memory := unsafe.Slice((*byte)(unsafe.Pointer(f.stat)), unsafe.Sizeof(*f.stat))
+	for i := range memory {
+		memory[i] = 'x' // it may have been anything before
+	}
 	if ev := f.once(token, ring.OpStat, func() { f.Stat(fd, token, f.stat) }); ev.Err != 0 {
 		t.Fatalf("stat: %s", show(&ev))
 	}
