@@ -62,14 +62,15 @@ command_of() {
 # listening PORT: true if something accepts connections there.
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# start NAME CPU: starts a server on a free port, pinned to the CPU (which
+# start NAME CPU [COMMAND]: starts the server whose command line COMMAND (command_of)
+# prints on a free port, pinned to the CPU (which
 # GOMAXPROCS follows). Returns 1 and prints why if it does not come up.
 NEXT_PORT=18080 # below the ephemeral range, so that no client's port collides
 start() {
-  local name=$1 cpu=$2 port words
+  local name=$1 cpu=$2 command=${3:-command_of} port words
   while listening "$NEXT_PORT"; do NEXT_PORT=$((NEXT_PORT + 1)); done
   port=$NEXT_PORT NEXT_PORT=$((NEXT_PORT + 1))
-  mapfile -t words < <(command_of "$name" "$port")
+  mapfile -t words < <("$command" "$name" "$port")
   taskset -c "$cpu" "${words[@]}" >"$WORK/$name.log" 2>&1 &
   PID[$name]=$!
   # shellcheck disable=SC2034
