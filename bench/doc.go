@@ -9,6 +9,8 @@
 //     the server in memory and CPU time
 //   - compare runs ringcore and other servers under the same loads, and reports
 //     what a request costs each
+//   - c1m holds a million connections, over several processes, and says the
+//     same of them
 //   - peers, a module of its own, serves the same routes by other servers
 //
 // The scripts in scripts/ run them against each other.
