@@ -68,14 +68,21 @@ func (cl *client) drop(n int) {
 	cl.w.inFlight -= int64(n)
 }
 
-// pump writes what there is room for.
+// highWater is how many octets wait for sending on one connection.
+const highWater = 1 << 20
+
+// pump writes what there is room for. It stays below the high water mark: at
+// it conn would stop to receive, and a server that waits for its response to
+// be read before it reads on would wait for ever.
 func (cl *client) pump() {
 	for {
 		if len(cl.rest) > 0 {
-			n := cl.conn.Write(cl.rest)
+			room := highWater - 1 - cl.conn.Queued()
+			n := cl.conn.Write(cl.rest[:min(len(cl.rest), room)])
 			cl.w.count.sent += int64(n)
 			if cl.rest = cl.rest[n:]; len(cl.rest) > 0 {
-				return // Drained follows
+				cl.conn.NotifyDrained()
+				return
 			}
 		}
 		if cl.begun == cl.due {

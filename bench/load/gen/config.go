@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/ringcore/ringcore/ring"
 )
 
 // Config says what to send where. The zero value of a field means its default.
@@ -65,6 +67,9 @@ type Config struct {
 	// OnTick, if not nil, is called about four times a second with the
 	// progress, on a goroutine of its own.
 	OnTick func(Progress)
+
+	giveUp     time.Duration                          // how long a run goes on without any connection
+	openDriver func(ring.Config) (ring.Driver, error) // for tests
 }
 
 // Limits of Config.
@@ -107,6 +112,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
+	}
+	if c.giveUp == 0 {
+		c.giveUp = 3 * time.Second
 	}
 	if c.Driver == "" {
 		c.Driver = "auto"

@@ -175,21 +175,14 @@ func (w *worker) stop() {
 // TurnEnd implements conn.TurnEnder: it moves from phase to phase.
 func (w *worker) TurnEnd() bool {
 	now := w.loop.Now()
-	switch w.phase {
-	case joining:
-		return true
-	case warming:
-		if now >= w.phaseEnd {
-			w.startMeasuring(now)
-		}
-	case measuring:
-		if now >= w.phaseEnd || (w.budget == 0 && w.inFlight == 0) {
-			w.stopMeasuring(now)
-		}
-	case finishing:
-		if now >= w.phaseEnd || w.inFlight == 0 {
-			w.finish(now)
-		}
+	if w.phase == warming && now >= w.phaseEnd {
+		w.startMeasuring(now)
+	}
+	if w.phase == measuring && (now >= w.phaseEnd || (w.budget == 0 && w.inFlight == 0)) {
+		w.stopMeasuring(now)
+	}
+	if w.phase == finishing && (now >= w.phaseEnd || w.inFlight == 0) {
+		w.finish(now)
 	}
 	if w.open() {
 		w.dispatch()
@@ -209,9 +202,9 @@ func (w *worker) ticked(*conn.Loop) {
 		}
 	}
 	w.dial.retry()
-	if d := &w.dial; !w.gone && d.up == 0 && d.failing != 0 && now-d.failing > int64(giveUp) {
+	if d := &w.dial; !w.gone && d.up == 0 && d.failing != 0 && now-d.failing > int64(w.cfg.giveUp) {
 		w.gone = true
-		w.events <- event{what: isGone, err: fmt.Errorf("no connection for %v: %w", giveUp, d.reason)}
+		w.events <- event{what: isGone, err: fmt.Errorf("no connection for %v: %w", w.cfg.giveUp, d.reason)}
 	}
 	w.show(now)
 }
@@ -224,6 +217,3 @@ func (w *worker) settled() {
 		w.events <- event{what: isReady}
 	}
 }
-
-// giveUp is for how long a run goes on without any connection.
-const giveUp = 3 * time.Second

@@ -30,6 +30,9 @@ func (p *plan) take() int64 {
 
 // due returns how many are due at the time now and have not been taken.
 func (p *plan) due(now int64) int64 {
+	if p.step == 0 {
+		return 0 // it has not begun
+	}
 	n := int64(float64(now-p.start)/p.interval)/p.step + 2 // about
 	for n > 0 && p.at(n-1) > now {
 		n--

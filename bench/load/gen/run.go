@@ -90,7 +90,7 @@ func (r *run) begin() error {
 	if err != nil {
 		return err
 	}
-	o := conn.Options{Driver: driver, Loops: c.Loops, HighWater: 1 << 20}
+	o := conn.Options{Driver: driver, Loops: c.Loops, HighWater: highWater, OpenDriver: c.openDriver}
 	if c.MaxTier != "" {
 		if o.MaxTier, err = conn.ParseTier(c.MaxTier); err != nil {
 			return err

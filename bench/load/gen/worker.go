@@ -30,8 +30,8 @@ type worker struct {
 	budget    int64 // requests that may still be begun; negative: any number
 	inFlight  int64 // requests that are due
 	plan      plan
-	again     []int64 // open loop: moments of requests to be sent again
-	room      ring    // open loop: clients that may take a request
+	again     []int64     // open loop: moments of requests to be sent again
+	room      clientQueue // open loop: clients that may take a request
 
 	dial dialer
 
@@ -63,21 +63,21 @@ type outcomes struct {
 	unanswered, unsent int64
 }
 
-// ring is a queue of clients, each in it at most once.
-type ring struct {
+// clientQueue is a queue of clients, each in it at most once.
+type clientQueue struct {
 	all      []*client
 	first, n int
 }
 
-func (r *ring) push(cl *client) {
-	r.all[(r.first+r.n)%len(r.all)] = cl
-	r.n++
+func (q *clientQueue) push(cl *client) {
+	q.all[(q.first+q.n)%len(q.all)] = cl
+	q.n++
 }
 
-func (r *ring) pop() *client {
-	cl := r.all[r.first]
-	r.first = (r.first + 1) % len(r.all)
-	r.n--
+func (q *clientQueue) pop() *client {
+	cl := q.all[q.first]
+	q.first = (q.first + 1) % len(q.all)
+	q.n--
 	return cl
 }
 
