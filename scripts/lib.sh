@@ -25,7 +25,7 @@ prepare() {
   trap 'exit 130' HUP INT TERM
   WORK=$(mktemp -d)
   echo "building the servers …" >&2
-  (cd "$ROOT" && go build -o "$WORK/server" ./bench/server && go build -o "$WORK/idle" ./bench/idle)
+  (cd "$ROOT" && go build -o "$WORK/server" ./bench/server && go build -o "$WORK/idle" ./bench/idle && go build -o "$WORK/load" ./bench/load)
   (cd "$ROOT/bench/peers" && go build -o "$WORK/peers" .)
 }
 
