@@ -20,6 +20,8 @@ type dialer struct {
 	resting []*client // whose attempt failed: they try again with the next tick
 	failing int64     // when attempts began to fail, 0: the last one did not
 	reason  error     // of the last failure
+	best    int       // the most connections there were while joining
+	bestAt  int64     // … and since when, 0: not known yet
 }
 
 // want has a client connected.

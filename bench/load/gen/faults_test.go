@@ -144,3 +144,47 @@ func TestSlowServer(t *testing.T) {
 		}
 	})
 }
+
+// A server that accepts connections and closes them at once does not keep a
+// run from its end.
+func TestFleetingConnections(t *testing.T) {
+	each(t, func(t *testing.T, driver string) {
+		ln, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		go func() {
+			for {
+				nc, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				nc.Close()
+			}
+		}()
+		for _, c := range []Config{{}, {Rate: 100}, {Close: true}} {
+			c.Target, c.Driver, c.Connections = "http://"+ln.Addr().String(), driver, 3
+			c.Duration, c.Timeout, c.giveUp = 100*time.Millisecond, 300*time.Millisecond, 100*time.Millisecond
+			if r := load(t, c); r.Requests != 0 || (r.Aborted == "" && sum(r.Errors) == 0 && r.Reconnects == 0) {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+func TestStuck(t *testing.T) {
+	w := &worker{cfg: &Config{Timeout: 100}}
+	for _, c := range []struct {
+		up    int
+		now   int64
+		stuck bool
+	}{{0, 1000, false}, {0, 1100, false}, {2, 1101, false}, {1, 1150, false}, {3, 1201, false}, {3, 1301, false}, {3, 1302, true}, {1, 1303, true}} {
+		if w.dial.up = c.up; w.stuck(c.now) != c.stuck || w.dial.failing != 0 {
+			t.Errorf("%+v: %+v", c, w.dial)
+		}
+	}
+	if w.dial.up = 0; !w.stuck(1400) || w.dial.failing != 1201 || w.dial.reason == nil {
+		t.Errorf("without any connection: %+v", w.dial)
+	}
+}

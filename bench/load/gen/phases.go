@@ -4,6 +4,7 @@ package gen
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
@@ -202,6 +203,9 @@ func (w *worker) ticked(*conn.Loop) {
 		}
 	}
 	w.dial.retry()
+	if w.phase == joining && w.stuck(now) {
+		w.settled() // with what there is
+	}
 	if d := &w.dial; !w.gone && d.up == 0 && d.failing != 0 && now-d.failing > int64(w.cfg.giveUp) {
 		w.gone = true
 		w.events <- event{what: isGone, err: fmt.Errorf("no connection for %v: %w", w.cfg.giveUp, d.reason)}
@@ -217,3 +221,21 @@ func (w *worker) settled() {
 		w.events <- event{what: isReady}
 	}
 }
+
+// stuck reports whether connecting has come no further for too long: with a
+// server that accepts connections and closes them again, it never ends.
+func (w *worker) stuck(now int64) bool {
+	d := &w.dial
+	if d.bestAt == 0 || d.up > d.best {
+		d.best, d.bestAt = d.up, now
+	}
+	if now-d.bestAt <= int64(w.cfg.Timeout) {
+		return false
+	}
+	if d.up == 0 && d.failing == 0 {
+		d.failing, d.reason = d.bestAt, errFleeting
+	}
+	return true
+}
+
+var errFleeting = errors.New("the server closes connections at once")
