@@ -23,12 +23,12 @@ temporary folder. Run it from the repository (it builds the servers there).
   -quick             a run of at most 60 s, once the programs are built
   -out DIR           also write report.md, report.json and report.html to DIR
   -drivers LIST      of ringcore: io_uring,epoll (default both; none for none)
-  -dispatch LIST     of ringcore: pooled,inline,adaptive (default pooled)
+  -dispatch LIST     of ringcore: adaptive,pooled,inline (default adaptive)
   -tiers LIST        of io_uring: best,5.19,6.0,6.1 (default best)
   -peers LIST        of %s
                      (default all that are installed; with -quick fasthttp; none for none)
   -scenarios LIST    of %s
-                     (default all but idle1k; with -quick some)
+                     (default all but idle1k and idle1m; with -quick some)
   -rounds N          interleaved rounds, 1 to 100 (default 5; with -quick 3)
   -time DURATION     length of each measurement (default 2s; with -quick what fits)
   -loader NAME       load (bench/load) or wrk (default load)
@@ -65,7 +65,7 @@ func peerNames() []string {
 
 // parseFlags reads the arguments; cpus are those that this process may use.
 func parseFlags(args []string, cpus []int) (options, error) {
-	o := options{drivers: []string{"io_uring", "epoll"}, dispatch: []string{"pooled"}, tiers: []string{"best"}, loader: "load"}
+	o := options{drivers: []string{"io_uring", "epoll"}, dispatch: []string{target.DefaultDispatch}, tiers: []string{"best"}, loader: "load"}
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&o.quick, "quick", false, "")
@@ -77,7 +77,7 @@ func parseFlags(args []string, cpus []int) (options, error) {
 		})
 	}
 	list("drivers", &o.drivers, "io_uring", "epoll")
-	list("dispatch", &o.dispatch, "pooled", "inline", "adaptive")
+	list("dispatch", &o.dispatch, "adaptive", "pooled", "inline")
 	list("tiers", &o.tiers, "best", "5.19", "6.0", "6.1")
 	list("peers", &o.peers, peerNames()...)
 	list("scenarios", &o.scenarios, scenarioNames()...)

@@ -19,7 +19,7 @@ func TestFlags(t *testing.T) {
 	if err != nil || o.rounds != 5 || o.time != 2*time.Second || len(o.peers) != len(peerNames()) || len(o.scenarios) < 10 {
 		t.Errorf("no flags: %+v, %v", o, err)
 	}
-	o, err = parseFlags([]string{"-drivers", "io_uring,epoll", "-dispatch", "pooled,inline", "-tiers", "best,6.0", "-peers", "node,fasthttp", "-cpus", "2/0,1"}, cpus)
+	o, err = parseFlags([]string{"-drivers", "io_uring,epoll", "-dispatch", "adaptive,inline", "-tiers", "best,6.0", "-peers", "node,fasthttp", "-cpus", "2/0,1"}, cpus)
 	var names []string
 	for _, target := range o.targets() {
 		names = append(names, target.Name)

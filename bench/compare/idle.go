@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/ringcore/ringcore/bench/compare/loader"
 	"github.com/ringcore/ringcore/bench/compare/procfs"
 	"github.com/ringcore/ringcore/bench/compare/report"
 	"github.com/ringcore/ringcore/bench/compare/target"
@@ -15,6 +18,13 @@ const (
 	// side: limits of 20,000 open files per process are common.
 	perProcess = 16_000
 	watch      = time.Second // how long an idle server's CPU time is watched
+
+	// What a connection takes at most, in octets: both ends in the kernel, the
+	// server, and the process that holds it. Less free memory, and the reserve,
+	// and it is not tried.
+	ourConnection  = 13 << 10
+	peerConnection = 34 << 10
+	reserve        = 2 << 30
 )
 
 // idle measures what n connections that do nothing cost each server.
@@ -54,6 +64,13 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 			s.Stop()
 		}
 	}()
+	each := int64(peerConnection)
+	if t.Ours {
+		each = ourConnection
+	}
+	if need := int64(n)*each + reserve; procfs.MemoryAvailable() < need {
+		return fmt.Errorf("it takes %d GiB of free memory", need>>30)
+	}
 	row.Processes = (n + perProcess - 1) / perProcess
 	for range row.Processes {
 		s, err := target.Start(t, c.env)
@@ -103,8 +120,62 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 	after, slabAfter, err := memory(servers)
 	row.PerConn = float64(after-before) / float64(n)
 	row.Kernel = float64(slabAfter-slab) / float64(n)
-	return err
+	if err != nil {
+		return err
+	}
+	return c.active(ctx, servers, n/100, row)
 }
+
+// active asks on n more connections, once a second on each, beside those that
+// are idle, and takes the latencies from the planned moments.
+func (c *comparison) active(ctx context.Context, servers []*target.Running, n int, row *report.IdleRow) error {
+	if n < leastActive {
+		return nil // too few to say anything
+	}
+	before, err := cpu(servers)
+	if err != nil {
+		return err
+	}
+	results := make([]loader.Result, len(servers))
+	failures := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i, s := range servers {
+		share := (n + i) / len(servers)
+		j := scenario{request: plaintext, connections: share, depth: 1}.job(s.Addr, activeTime, c.load)
+		j.Rate = float64(share)
+		all.Go(func() { results[i], failures[i] = loader.Probe{}.Run(ctx, j) })
+	}
+	all.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	var answered, failed int64
+	for _, r := range results {
+		answered += r.Requests
+		failed += r.Errors
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of the requests beside idle connections failed", failed)
+	}
+	var used time.Duration
+	for i, s := range servers {
+		u, err := procfs.Read(s.PID)
+		if err != nil {
+			return err
+		}
+		used += u.Since(before[i]).CPU
+	}
+	merged := loader.Merge(results)
+	row.Active, row.ActiveP50, row.ActiveP99 = n, merged.At(50), merged.At(99)
+	row.ActiveCPU = float64(used.Nanoseconds()) / 1e3 / float64(answered)
+	return nil
+}
+
+// activeTime is how long the active connections ask.
+const activeTime = 5 * time.Second
+
+// leastActive is the least number of them.
+const leastActive = 100
 
 // memory adds up the user memory of servers, and reads the kernel's slabs.
 func memory(servers []*target.Running) (user, slab int64, err error) {

@@ -1,6 +1,15 @@
 // Command compare runs ringcore and other servers under the same loads and
-// reports what a request costs each (-h explains, bench/README.md tells how to
-// read it). It needs Linux.
+// reports what a request costs each:
+//
+//	go run ./bench/compare -quick
+//	go run ./bench/compare -out DIR    # report.md, report.json, report.html
+//
+// It needs Linux and two CPUs. The server is pinned to one half of the CPUs and
+// the load to the other; rounds of all servers are interleaved, and ratios
+// compare within a round, so that a machine that changes its pace does not
+// decide. A winner is named only if the whole confidence interval says so, the
+// difference is worth it, and nothing else kept the machine busy. System calls
+// are counted in a round of their own. With -h it lists all flags.
 package main
 
 import (

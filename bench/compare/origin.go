@@ -21,7 +21,7 @@ var originConnections = []int{100, 1_000, 10_000}
 // originTargets are the servers that the question is about, whichever others
 // the run compares.
 func originTargets() []target.Target {
-	list := []target.Target{target.Ringcore("io_uring", "pooled", ""), target.Ringcore("epoll", "pooled", "")}
+	list := []target.Target{target.Ringcore("io_uring", target.DefaultDispatch, ""), target.Ringcore("epoll", target.DefaultDispatch, "")}
 	for _, p := range target.Peers() {
 		switch p.Name {
 		case "node", "apache-prefork", "apache-event":

@@ -35,6 +35,8 @@ type Result struct {
 	ClientRun time.Duration // how long the load program ran
 	From, To  time.Time     // the measurement, after connections were made; zero if not known
 	Notes     []string
+
+	took []float64 // every latency, of a probe
 }
 
 // Point is the latency that a part of the requests stay below.

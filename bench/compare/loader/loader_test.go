@@ -125,3 +125,10 @@ func TestProbe(t *testing.T) {
 		t.Errorf("no rate: %v", err)
 	}
 }
+
+func TestMerge(t *testing.T) {
+	r := Merge([]Result{{Requests: 2, Errors: 1, PerSecond: 2, Seconds: 1, took: []float64{40, 10}}, {Requests: 2, PerSecond: 3, Seconds: 2, took: []float64{20, 30}}, {}})
+	if r.Requests != 4 || r.Errors != 1 || r.PerSecond != 5 || r.Seconds != 2 || r.At(50) != 20 || r.At(99) != 40 {
+		t.Errorf("%+v", r)
+	}
+}

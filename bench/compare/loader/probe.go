@@ -28,7 +28,7 @@ func (Probe) Least() time.Duration { return 100 * time.Millisecond }
 
 // Run asks in turns on the job's connections.
 func (Probe) Run(ctx context.Context, j Job) (Result, error) {
-	if j.Rate <= 0 || j.Rate > 5000 || j.Depth > 1 || j.Close || len(j.Body) > 0 {
+	if j.Rate <= 0 || j.Rate > maxProbe || j.Depth > 1 || j.Close || len(j.Body) > 0 {
 		return Result{}, fmt.Errorf("a probe, other than a few GETs at a fixed rate: %w", ErrCannot)
 	}
 	var (
@@ -51,13 +51,36 @@ func (Probe) Run(ctx context.Context, j Job) (Result, error) {
 	r.Requests = int64(len(took))
 	r.Seconds = time.Since(began).Seconds()
 	r.PerSecond = float64(r.Requests) / r.Seconds
-	if len(took) > 0 {
-		slices.Sort(took)
-		for _, p := range percentiles {
-			r.Curve = append(r.Curve, Point{Percentile: p, Micros: stat.Quantile(p/100, stat.Empirical, took, nil)})
-		}
-	}
+	r.took = took
+	r.Curve = curve(took)
 	return r, nil
+}
+
+// curve sorts the latencies.
+func curve(took []float64) []Point {
+	if len(took) == 0 {
+		return nil
+	}
+	slices.Sort(took)
+	var points []Point
+	for _, p := range percentiles {
+		points = append(points, Point{Percentile: p, Micros: stat.Quantile(p/100, stat.Empirical, took, nil)})
+	}
+	return points
+}
+
+// Merge adds up what several probes have seen at the same time.
+func Merge(results []Result) Result {
+	var sum Result
+	for _, r := range results {
+		sum.Requests += r.Requests
+		sum.Errors += r.Errors
+		sum.PerSecond += r.PerSecond
+		sum.Seconds = max(sum.Seconds, r.Seconds)
+		sum.took = append(sum.took, r.took...)
+	}
+	sum.Curve = curve(sum.took)
+	return sum
 }
 
 // probe asks on one connection, which comes first at the i-th moment. A
@@ -104,6 +127,10 @@ func (j Job) probe(ctx context.Context, began time.Time, i int) (us []float64, f
 	}
 	return us, failed
 }
+
+// maxProbe is the highest rate, in requests/s: beyond it this process would
+// measure itself.
+const maxProbe = 5000
 
 // probePatience bounds the wait for an answer.
 const probePatience = 5 * time.Second

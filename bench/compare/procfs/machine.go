@@ -79,6 +79,12 @@ func Release() string {
 	return strings.TrimSpace(string(text))
 }
 
+// MemoryAvailable returns the octets that programs can still have.
+func MemoryAvailable() int64 {
+	text, _ := os.ReadFile("/proc/meminfo")
+	return values(string(text))["MemAvailable"] << 10
+}
+
 // MemoryTotal returns the octets of memory that the machine has.
 func MemoryTotal() int64 {
 	text, _ := os.ReadFile("/proc/meminfo")

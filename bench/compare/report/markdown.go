@@ -95,13 +95,14 @@ func (s *Scenario) Table() (head []string, rows [][]string) {
 
 // Table returns the head and rows as text.
 func (i *Idle) Table() (head []string, rows [][]string) {
-	head = []string{"server", "connections held", "server processes", "user KiB each", "kernel KiB each (both ends)", "CPU ms per s"}
+	head = []string{"server", "connections held", "server processes", "user KiB each", "kernel KiB each (both ends)", "CPU ms per s", "active connections", "their p50 ms", "their p99 ms", "CPU µs/request"}
 	for _, r := range i.Rows {
 		if r.Skipped != "" {
-			rows = append(rows, []string{r.Target, "left out: " + r.Skipped, "", "", "", ""})
+			rows = append(rows, []string{r.Target, "left out: " + r.Skipped, "", "", "", "", "", "", "", ""})
 			continue
 		}
-		rows = append(rows, []string{r.Target, thousands(r.Held), fmt.Sprint(r.Processes), short(r.PerConn / 1024), short(r.Kernel / 1024), short(r.CPU)})
+		rows = append(rows, []string{r.Target, thousands(r.Held), fmt.Sprint(r.Processes), short(r.PerConn / 1024), short(r.Kernel / 1024), short(r.CPU),
+			thousands(r.Active), millis(r.ActiveP50), millis(r.ActiveP99), short(r.ActiveCPU)})
 	}
 	return head, rows
 }

@@ -115,7 +115,12 @@ type IdleRow struct {
 	Held      int     `json:"held"`
 	PerConn   float64 `json:"bytes_per_connection"` // user memory, PSS with them less without
 	Kernel    float64 `json:"kernel_bytes_per_connection"`
-	CPU       float64 `json:"cpu_ms_per_second"` // while nothing happens
+	CPU       float64 `json:"cpu_ms_per_second"` // of all its processes, while nothing happens
+	// requests on Active of the connections, one a second each, beside those that are idle
+	Active    int     `json:"active,omitempty"`
+	ActiveP50 float64 `json:"active_p50_us,omitempty"`
+	ActiveP99 float64 `json:"active_p99_us,omitempty"`
+	ActiveCPU float64 `json:"active_cpu_us_per_request,omitempty"`
 }
 
 // Origin is the question that the project starts from, measured.

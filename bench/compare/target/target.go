@@ -80,6 +80,9 @@ func Files(root string) error {
 	return nil
 }
 
+// DefaultDispatch is ringcore's default, which names leave out.
+const DefaultDispatch = "adaptive"
+
 // Ringcore is our server by a driver (io_uring, epoll), with a dispatch mode
 // (pooled, inline, adaptive) and a highest tier of io_uring ("" for the best).
 func Ringcore(driver, dispatch, tier string) Target {
@@ -87,7 +90,7 @@ func Ringcore(driver, dispatch, tier string) Target {
 		Name: driver, Ours: true, driver: driver, Blocks: dispatch == "inline",
 		What: fmt.Sprintf("ringcore by %s, handlers %s", driver, dispatch),
 	}
-	if dispatch != "pooled" {
+	if dispatch != DefaultDispatch {
 		t.Name += "-" + dispatch
 	}
 	if tier != "" && tier != "best" {

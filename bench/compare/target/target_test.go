@@ -38,7 +38,7 @@ func TestServers(t *testing.T) {
 		{"POST", "/echo", echo, echo},
 		{"GET", "/slow?ms=50", nil, []byte("waited 50 ms\n")},
 	}
-	list := []Target{Ringcore("epoll", "pooled", "")}
+	list := []Target{Ringcore("epoll", DefaultDispatch, "")}
 	for _, p := range Peers() {
 		if strings.HasPrefix(p.Name, "apache") || p.Name == "node" || p.Name == "nginx" {
 			list = append(list, p) // the others are tested in their own module
@@ -82,10 +82,11 @@ func TestServers(t *testing.T) {
 
 func TestRingcoreNames(t *testing.T) {
 	for want, got := range map[string]Target{
-		"io_uring":             Ringcore("io_uring", "pooled", "best"),
+		"io_uring":             Ringcore("io_uring", "adaptive", "best"),
 		"epoll-inline":         Ringcore("epoll", "inline", ""),
-		"io_uring@6.0":         Ringcore("io_uring", "pooled", "6.0"),
+		"io_uring@6.0":         Ringcore("io_uring", "adaptive", "6.0"),
 		"io_uring-inline@5.19": Ringcore("io_uring", "inline", "5.19"),
+		"epoll-pooled":         Ringcore("epoll", "pooled", "best"),
 	} {
 		if got.Name != want || !got.Ours || got.Blocks != strings.Contains(want, "inline") {
 			t.Errorf("%+v, want %s", got, want)
