@@ -82,7 +82,12 @@ func compare(ctx context.Context, o options, stdout, progress io.Writer) (err er
 		return err
 	}
 	if err := c.run(ctx); err != nil {
-		return err
+		if ctx.Err() == nil {
+			return err
+		}
+		c.report.Notes = append(c.report.Notes, "the run was interrupted: what follows is what was measured until then")
+		c.report.Judge()
+		return errors.Join(err, c.write(stdout))
 	}
 	return c.write(stdout)
 }

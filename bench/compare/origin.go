@@ -14,6 +14,9 @@ import (
 const (
 	originWait = 1000            // ms that every request waits
 	originTime = 3 * time.Second // of each measurement
+	originWarm = 1500 * time.Millisecond
+	// a server that takes no more connections is given up after this
+	originTimeout = 10 * time.Second
 )
 
 var originConnections = []int{100, 1_000, 10_000}
@@ -52,13 +55,13 @@ func (c *comparison) origin(ctx context.Context) error {
 			}
 		}
 	}
-	o.Notes = append(o.Notes, fmt.Sprintf("Apache's limits are its defaults (%d processes with prefork, %d threads with event), but for %s: %s.",
+	o.Notes = append(o.Notes, fmt.Sprintf("Apache's limits are its defaults (%d processes with prefork, %d threads with event), but for %s: %s. All of its processes are started beforehand. Its queue of connections that nobody has accepted holds 4,096.",
 		target.PreforkWorkers, target.EventWorkers, target.RaisedPrefork().Name, target.RaisedPrefork().What))
 	return nil
 }
 
 func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.OriginRow) error {
-	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1}
+	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1, timeout: originTimeout}
 	server, err := target.Start(t, c.env)
 	if err != nil {
 		return err
@@ -72,20 +75,16 @@ func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.
 		return err
 	}
 	row.Start = start.PSS
-	// first without looking: servers that start processes take their time
-	if _, err := c.loader.Run(ctx, s.job(server.Addr, originTime, c.load)); err != nil {
+	// first without looking: goroutines, buffers and threads are made
+	if _, err := c.loader.Run(ctx, s.job(server.Addr, originWarm, c.load)); err != nil {
 		return err
 	}
-	var during procfs.Usage
-	var memory procfs.Memory
+	var most peak
+	stop := make(chan struct{})
 	var look sync.WaitGroup
-	look.Go(func() {
-		if pause(ctx, originTime*3/4) == nil {
-			during, _ = procfs.Read(server.PID)
-			memory, _ = procfs.ReadMemory(server.PID)
-		}
-	})
+	look.Go(func() { most.watch(server.PID, stop) })
 	round, err := c.measure(ctx, s, server, originTime)
+	close(stop)
 	look.Wait()
 	if err != nil {
 		return err
@@ -103,6 +102,32 @@ func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.
 			row.P99 = p.Micros
 		}
 	}
-	row.Processes, row.Threads, row.Memory = during.Processes, during.Threads, memory.PSS
+	row.Processes, row.Threads, row.Memory = most.processes, most.threads, most.memory
 	return nil
+}
+
+// peak is the most that a server has had.
+type peak struct {
+	processes, threads int
+	memory             int64
+}
+
+// watch looks twice a second, until stop is closed or the server has ended.
+func (p *peak) watch(pid int, stop <-chan struct{}) {
+	for {
+		u, err := procfs.Read(pid)
+		if err != nil {
+			return
+		}
+		m, err := procfs.ReadMemory(pid)
+		if err != nil {
+			return
+		}
+		p.processes, p.threads, p.memory = max(p.processes, u.Processes), max(p.threads, u.Threads), max(p.memory, m.PSS)
+		select {
+		case <-stop:
+			return
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ringcore/ringcore/bench/compare/target"
 )
@@ -15,9 +16,10 @@ type scenario struct {
 	request     target.Request
 	connections int
 	depth       int
-	close       bool // a connection per request
-	waits       bool // handlers that wait: quick requests are asked beside them
-	quick       bool // also in a -quick run
+	close       bool          // a connection per request
+	timeout     time.Duration // for a connection and for an answer; 0 for the loader's
+	waits       bool          // handlers that wait: quick requests are asked beside them
+	quick       bool          // also in a -quick run
 }
 
 func repeat(n int) []byte {

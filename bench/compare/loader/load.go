@@ -2,6 +2,7 @@ package loader
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,13 +31,15 @@ func (l Load) Name() string { return "bench/load" }
 // Least is a fifth of a second.
 func (l Load) Least() time.Duration { return 200 * time.Millisecond }
 
+const defaultTimeout = 30 * time.Second
+
 // errorsStatus is the exit status of a run that was measured and had errors.
 const errorsStatus = 3
 
 // Run runs the job.
 func (l Load) Run(ctx context.Context, j Job) (Result, error) {
 	args := []string{"-c", strconv.Itoa(j.Connections), "-p", strconv.Itoa(j.Depth), "-d", j.Duration.String(),
-		"-method", j.Method, "-status", "200", "-length", strconv.Itoa(j.Length), "-timeout", "30s",
+		"-method", j.Method, "-status", "200", "-length", strconv.Itoa(j.Length), "-timeout", cmp.Or(j.Timeout, defaultTimeout).String(),
 		"-loops", strconv.Itoa(max(1, len(j.CPUs))), "-json", "-", "-curve"}
 	if j.Warm > 0 {
 		args = append(args, "-w", j.Warm.String())

@@ -19,6 +19,7 @@ type Job struct {
 	Duration    time.Duration // of the measurement
 	Warm        time.Duration // load before that, not counted, by loaders that can
 	Rate        float64       // requests/s in all, on schedule; 0 for as fast as answers come
+	Timeout     time.Duration // for a connection, and for an answer; 0 for 30 s
 	Close       bool          // a connection per request
 	Length      int           // octets of body that each response has
 	CPUs        []int

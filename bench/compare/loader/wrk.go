@@ -2,6 +2,7 @@ package loader
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,7 +39,7 @@ func (w Wrk) Run(ctx context.Context, j Job) (Result, error) {
 	}
 	seconds := max(1, int(j.Duration.Seconds()+0.5))
 	cmd := exec.CommandContext(ctx, w.Program, "-t", "1", "-c", strconv.Itoa(j.Connections),
-		"-d", fmt.Sprintf("%ds", seconds), "--timeout", "30s", "-s", script, "http://"+j.Addr+j.Path)
+		"-d", fmt.Sprintf("%ds", seconds), "--timeout", fmt.Sprintf("%.0fs", cmp.Or(j.Timeout, defaultTimeout).Seconds()), "-s", script, "http://"+j.Addr+j.Path)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	began := time.Now()

@@ -26,6 +26,15 @@ const (
 	EventWorkers   = 400
 )
 
+// preforkLimits and eventLimits have all workers started beforehand and kept:
+// Apache adds at most 32 processes a second, and that is not to be measured.
+func preforkLimits(n int) string {
+	return fmt.Sprintf("ServerLimit %d\nMaxRequestWorkers %[1]d\nStartServers %[1]d\nMaxSpareServers %[1]d", n)
+}
+
+var eventLimits = fmt.Sprintf("MaxRequestWorkers %d\nStartServers %d\nThreadsPerChild 25\nMaxSpareThreads %[1]d",
+	EventWorkers, EventWorkers/25)
+
 // asRoot are the lines with which a server that root starts gives its rights up.
 func asRoot(lines string) string {
 	if os.Getuid() == 0 {
@@ -36,9 +45,9 @@ func asRoot(lines string) string {
 
 // apache returns the command of a multi-processing module. A handler that
 // waits is mod_lua's r.usleep: the process (prefork) or the thread (event) that
-// has the request waits in it, as one does that waits for a database. Its
-// other limits are Apache's defaults, but for how long and for how many
-// requests it keeps a connection.
+// has the request waits in it, as one does that waits for a database. But for
+// the limits given, and for how long and for how many requests it keeps a
+// connection, everything is Apache's default.
 func apache(mpm, limits string) func(Env, int) (*exec.Cmd, error) {
 	return func(e Env, port int) (*exec.Cmd, error) {
 		lua := filepath.Join(e.Dir, "slow.lua")

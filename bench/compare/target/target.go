@@ -116,9 +116,9 @@ func Peers() []Target {
 		{Name: "node", What: "Node's http module, one process", command: node, missing: needs("node", "nodejs")},
 		{Name: "nginx", What: "nginx, a worker per CPU", command: nginx, missing: needs("nginx", "nginx")},
 		{Name: "apache-prefork", What: fmt.Sprintf("Apache prefork, at most %d processes (its default)", PreforkWorkers),
-			Workers: PreforkWorkers, command: apache("prefork", ""), missing: needs("apache2", "apache2")},
+			Workers: PreforkWorkers, command: apache("prefork", preforkLimits(PreforkWorkers)), missing: needs("apache2", "apache2")},
 		{Name: "apache-event", What: fmt.Sprintf("Apache event, at most %d threads (its default)", EventWorkers),
-			Workers: EventWorkers, command: apache("event", ""), missing: needs("apache2", "apache2")},
+			Workers: EventWorkers, command: apache("event", eventLimits), missing: needs("apache2", "apache2")},
 	}
 }
 
@@ -129,7 +129,7 @@ const raisedWorkers = 2000
 func RaisedPrefork() Target {
 	return Target{
 		Name: "apache-prefork-2000", What: fmt.Sprintf("Apache prefork, at most %d processes", raisedWorkers), Workers: raisedWorkers,
-		command: apache("prefork", fmt.Sprintf("ServerLimit %d\nMaxRequestWorkers %[1]d", raisedWorkers)), missing: needs("apache2", "apache2"),
+		command: apache("prefork", preforkLimits(raisedWorkers)), missing: needs("apache2", "apache2"),
 	}
 }
 
