@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -7,10 +9,17 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// answer is when a request was sent and how long its answer took.
+type answer struct {
+	begun time.Time
+	took  time.Duration
+}
 
 // load is what the flags say, and what comes of it.
 type load struct {
@@ -19,6 +28,8 @@ type load struct {
 	conns, maxSlow    int
 	rate, slowRate    float64
 	warm, span        time.Duration
+	seconds           bool
+	hold              int
 
 	begun, from, to time.Time // quick requests sent between from and to count
 	sent            atomic.Int64
@@ -27,7 +38,8 @@ type load struct {
 	mu         sync.Mutex
 	took       []time.Duration // of the quick ones
 	slowTook   []time.Duration
-	refused    int // answered 503
+	all        []answer // of the quick ones, with seconds
+	refused    int      // answered 503
 	failed     int
 	firstError error
 }
@@ -71,7 +83,23 @@ func (l *load) run(out io.Writer) error {
 		float64(n)/l.span.Seconds(), ms(l.took, 50), ms(l.took, 99), ms(l.took, 99.9), ms(l.took, 100),
 		(after.cpu-mid.cpu)/float64(n+len(l.slowTook)), len(l.slowTook), ms(l.slowTook, 50), ms(l.slowTook, 99), l.refused, l.failed,
 		after.resident, before.resident, after.goroutines)
+	if l.seconds {
+		l.printSeconds(out)
+	}
 	return l.firstError
+}
+
+// printSeconds prints a line for each second of the measurement.
+func (l *load) printSeconds(out io.Writer) {
+	sort.Slice(l.all, func(i, k int) bool { return l.all[i].begun.Before(l.all[k].begun) })
+	for i, second := 0, 0; i < len(l.all); second++ {
+		var took []time.Duration
+		for ; i < len(l.all) && l.all[i].begun.Sub(l.from) < time.Duration(second+1)*time.Second; i++ {
+			took = append(took, l.all[i].took)
+		}
+		slices.Sort(took)
+		fmt.Fprintf(out, "second=%d n=%d p50ms=%.2f p99ms=%.2f maxms=%.2f\n", second, len(took), ms(took, 50), ms(took, 99), ms(took, 100))
+	}
 }
 
 func ms(sorted []time.Duration, percent float64) float64 {
@@ -134,6 +162,11 @@ func (l *load) quickly(i int) error {
 			l.mu.Unlock()
 		default:
 			took = append(took, time.Since(begun))
+			if l.seconds {
+				l.mu.Lock()
+				l.all = append(l.all, answer{begun, time.Since(begun)})
+				l.mu.Unlock()
+			}
 		}
 	}
 }
@@ -141,8 +174,13 @@ func (l *load) quickly(i int) error {
 // slowly sees to it that there are as many slow requests as there shall be.
 func (l *load) slowly() {
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	free := make(chan *client, l.maxSlow)
+	defer func() {
+		wg.Wait()
+		for len(free) > 0 {
+			(<-free).close()
+		}
+	}()
 	busy := make(chan struct{}, l.maxSlow)
 	begun := 0
 	for tick := time.NewTicker(time.Millisecond); ; {
@@ -208,12 +246,21 @@ func (l *load) dial() (*client, error) {
 
 func (c *client) close() { _ = c.nc.Close() }
 
-// get makes a request and leaves the body of a good answer in c.out.
 func (c *client) get(path string) (status int, err error) {
-	c.out = append(append(append(c.out[:0], "GET "...), path...), " HTTP/1.1\r\nHost: stall\r\n\r\n"...)
-	if _, err = c.nc.Write(c.out); err != nil {
+	if err := c.send(path); err != nil {
 		return 0, err
 	}
+	return c.receive()
+}
+
+func (c *client) send(path string) error {
+	c.out = append(append(append(c.out[:0], "GET "...), path...), " HTTP/1.1\r\nHost: stall\r\n\r\n"...)
+	_, err := c.nc.Write(c.out)
+	return err
+}
+
+// receive leaves the body of a good answer in c.out.
+func (c *client) receive() (status int, err error) {
 	length := 0
 	for first := true; ; first = false {
 		line, err := c.r.ReadSlice('\n')
@@ -230,7 +277,7 @@ func (c *client) get(path string) (status int, err error) {
 			c.out = slices.Grow(c.out[:0], length)[:length]
 			_, err = io.ReadFull(c.r, c.out)
 			if err == nil && status != 200 && status != 503 {
-				err = fmt.Errorf("status %d for %s", status, path)
+				err = fmt.Errorf("status %d: %s", status, c.out)
 			}
 			return status, err
 		}
@@ -242,6 +289,7 @@ type usage struct {
 	cpu        float64 // µs
 	resident   int     // KiB
 	goroutines int
+	suspended  int
 }
 
 func (l *load) stats() (u usage, err error) {
@@ -253,6 +301,6 @@ func (l *load) stats() (u usage, err error) {
 	if _, err = c.get("/stats"); err != nil {
 		return u, err
 	}
-	_, err = fmt.Sscanf(string(c.out), "cpu_us=%f resident_kib=%d goroutines=%d", &u.cpu, &u.resident, &u.goroutines)
+	_, err = fmt.Sscanf(string(c.out), "cpu_us=%f resident_kib=%d goroutines=%d suspended=%d", &u.cpu, &u.resident, &u.goroutines, &u.suspended)
 	return u, err
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Stall shows what handlers that wait or burn processor time do to the other
 // requests on the same loop.
 //
@@ -33,7 +35,8 @@ func run(args []string) error {
 	driver := fs.String("driver", "auto", "auto, io_uring or epoll")
 	dispatch := fs.String("dispatch", "adaptive", "adaptive, inline or pooled")
 	loops := fs.Int("loops", 1, "number of loops")
-	concurrency := fs.Int("concurrency", 0, "most connections, and goroutines of a loop; 0: fasthttp's default")
+	handlers := fs.Int("max-handlers", 0, "most handlers that run on goroutines at once; 0: fasthttp's default")
+	waiting := fs.Int("max-waiting", -1, "most requests that wait for one, the others get 503; -1: no limit")
 	var l load
 	fs.StringVar(&l.quick, "quick", "/quick", "path of the quick requests")
 	fs.StringVar(&l.slow, "slow", "", "path of the slow ones; empty for none")
@@ -43,6 +46,8 @@ func run(args []string) error {
 	fs.Float64Var(&l.slowRate, "slow-rate", 0, "slow requests a second, instead of the share")
 	fs.IntVar(&l.maxSlow, "max-slow", 9000, "most slow requests at once")
 	fs.DurationVar(&l.warm, "warm", time.Second, "time before the measurement")
+	fs.BoolVar(&l.seconds, "seconds", false, "also print a line for each second")
+	fs.IntVar(&l.hold, "hold", 0, "instead: have so many requests suspended at once for -t, and print what they cost")
 	fs.DurationVar(&l.span, "t", 3*time.Second, "length of the measurement")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -55,6 +60,9 @@ func run(args []string) error {
 			return errors.New("wants -conns from 1, a length -t, and -share from 0 to 99")
 		}
 		l.addr = *addr
+		if l.hold > 0 {
+			return l.holdAll(os.Stdout)
+		}
 		return l.run(os.Stdout)
 	}
 	kind, err := httpcore.ParseDriver(*driver)
@@ -65,5 +73,5 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return serve(*addr, *concurrency, httpcore.WithDriver(kind), httpcore.WithDispatch(how), httpcore.WithLoops(*loops))
+	return serve(*addr, httpcore.WithMaxHandlers(*handlers), httpcore.WithMaxWaiting(*waiting), httpcore.WithDriver(kind), httpcore.WithDispatch(how), httpcore.WithLoops(*loops))
 }

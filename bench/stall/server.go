@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -18,7 +20,7 @@ import (
 )
 
 // serve serves the routes until SIGINT or SIGTERM.
-func serve(addr string, concurrency int, opts ...httpcore.Option) error {
+func serve(addr string, opts ...httpcore.Option) error {
 	stepsPerNano() // while nothing else goes on
 	db, err := openDatabase()
 	if err != nil {
@@ -26,7 +28,7 @@ func serve(addr string, concurrency int, opts ...httpcore.Option) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := httpcore.New(&fasthttp.Server{Handler: routes(db), Concurrency: concurrency}, append(opts, httpcore.WithReady(func(i httpcore.Info) {
+	s := httpcore.New(&fasthttp.Server{Handler: routes(db)}, append(opts, httpcore.WithReady(func(i httpcore.Info) {
 		fmt.Printf("stall: driver=%s loops=%d dispatch=%s procs=%d address=%s\n",
 			i.Driver, i.Loops, i.Dispatch, runtime.GOMAXPROCS(0), i.Addr)
 	}))...)
@@ -139,9 +141,15 @@ var stepsPerNano = sync.OnceValue(func() float64 {
 // suspendFor answers after d, without a goroutine meanwhile.
 func suspendFor(ctx *fasthttp.RequestCtx, d time.Duration) error {
 	resume := httpcore.Suspend(ctx)
-	time.AfterFunc(d, resume)
+	httpcore.After(ctx, d, func(error) {
+		suspended.Add(-1)
+		resume()
+	})
+	suspended.Add(1)
 	return nil
 }
+
+var suspended atomic.Int64
 
 // stats answers what the server has used so far.
 func stats(ctx *fasthttp.RequestCtx, _ time.Duration) error {
@@ -156,7 +164,7 @@ func stats(ctx *fasthttp.RequestCtx, _ time.Duration) error {
 	var size, resident int
 	_, _ = fmt.Sscan(string(status), &size, &resident)
 	ctx.Response.ResetBody()
-	fmt.Fprintf(ctx, "cpu_us=%d resident_kib=%d goroutines=%d",
-		(ru.Utime.Nano()+ru.Stime.Nano())/1000, resident*os.Getpagesize()/1024, runtime.NumGoroutine())
+	fmt.Fprintf(ctx, "cpu_us=%d resident_kib=%d goroutines=%d suspended=%d",
+		(ru.Utime.Nano()+ru.Stime.Nano())/1000, resident*os.Getpagesize()/1024, runtime.NumGoroutine(), suspended.Load())
 	return nil
 }
