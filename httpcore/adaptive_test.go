@@ -4,6 +4,7 @@ package httpcore
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -55,6 +56,22 @@ var blocking = map[string]func() (block, release func()){
 				unix.Write(p[1], []byte{1})
 				unix.Close(p[1])
 			}
+	},
+	"socket": func() (block, release func()) { // by Go's poller, as in database/sql
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		defer ln.Close()
+		near, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			panic(err)
+		}
+		far, err := ln.Accept()
+		if err != nil {
+			panic(err)
+		}
+		return func() { near.Read(make([]byte, 1)); near.Close() }, func() { far.Close() }
 	},
 	"processor": func() (block, release func()) {
 		var stop atomic.Bool

@@ -298,8 +298,10 @@ func (l *load) stats() (u usage, err error) {
 		return u, err
 	}
 	defer c.close()
-	if _, err = c.get("/stats"); err != nil {
-		return u, err
+	for status := 503; status == 503; { // it does not matter how long it takes
+		if status, err = c.get("/stats"); err != nil {
+			return u, err
+		}
 	}
 	_, err = fmt.Sscanf(string(c.out), "cpu_us=%f resident_kib=%d goroutines=%d suspended=%d", &u.cpu, &u.resident, &u.goroutines, &u.suspended)
 	return u, err
