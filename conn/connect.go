@@ -257,7 +257,18 @@ func (l *Loop) buryOutbound(c *Conn) {
 }
 
 // accepted reports whether connections are left that outbound ones may serve.
-func (e *Engine) accepted() bool { return e.Conns() > 0 }
+func (e *Engine) accepted() bool { return e.Conns() > 0 || e.holds.Load() > 0 }
+
+// Hold keeps the outbound connections during a shutdown, as an accepted one
+// would, until release is called, once: for those who use them without having
+// accepted a connection here.
+func (e *Engine) Hold() (release func()) {
+	e.holds.Add(1)
+	return func() {
+		e.holds.Add(-1)
+		e.loops[0].Post(&Task{Run: (*Loop).releaseAll})
+	}
+}
 
 // release ends the outbound connections, and thereby the loop.
 func (l *Loop) release() {

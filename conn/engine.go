@@ -30,6 +30,7 @@ type Engine struct {
 	err      error
 	stopping bool
 	released atomic.Bool   // the outbound connections, by the last accepted one
+	holds    atomic.Int64  // of Hold
 	ended    chan struct{} // closed when the last loop has ended
 	failed   chan struct{} // closed when accepting or a loop has failed
 	failOnce sync.Once

@@ -18,6 +18,7 @@ type Server struct {
 	mu      sync.Mutex
 	backend backend // nil while nothing is served
 	info    Info
+	dial    dialFunc // of the newest backend, which may be ended or draining
 }
 
 // Info says how a Server serves.
@@ -37,6 +38,9 @@ type Info struct {
 	Addr net.Addr
 }
 
+// dialFunc is that of net.Dialer.DialContext.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
 // backend serves listeners: the loops on Linux, fasthttp elsewhere.
 type backend interface {
 	// serve serves ln until shutdown or failure.
@@ -44,6 +48,7 @@ type backend interface {
 	shutdown(ctx context.Context) error
 	// serveConn serves one connection and returns when it is closed.
 	serveConn(nc net.Conn) error
+	dialer() dialFunc
 	info() Info
 	counts() counts
 	stats(ctx context.Context) []LoopStats
@@ -124,7 +129,7 @@ func (s *Server) open(addr net.Addr) (backend, Info, error) {
 		if err != nil {
 			return nil, Info{}, err
 		}
-		s.backend = b
+		s.backend, s.dial = b, b.dialer()
 	}
 	s.info = s.backend.info()
 	s.info.Addr = addr

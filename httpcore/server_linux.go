@@ -156,6 +156,8 @@ func (b *loopBackend) serveConn(nc net.Conn) error {
 	}
 }
 
+func (b *loopBackend) dialer() dialFunc { return (&conn.Dialer{Engine: b.engine}).DialContext }
+
 func (b *loopBackend) shutdown(ctx context.Context) error {
 	b.slowMu.Lock()
 	slow := b.slow
@@ -166,10 +168,12 @@ func (b *loopBackend) shutdown(ctx context.Context) error {
 	b.slowMu.Unlock()
 	var slowErr error
 	done := make(chan struct{})
+	release := b.engine.Hold() // the slow lane's handlers may use outbound connections
 	go func() {
 		if slow != nil {
 			slowErr = slow.Shutdown(ctx)
 		}
+		release()
 		close(done)
 	}()
 	err := b.engine.Shutdown(ctx)

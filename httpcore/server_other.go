@@ -24,6 +24,8 @@ func (b netBackend) serve(ln net.Listener) error { return b.s.fs.Serve(ln) }
 
 func (b netBackend) serveConn(nc net.Conn) error { return b.s.fs.ServeConn(nc) }
 
+func (b netBackend) dialer() dialFunc { return new(net.Dialer).DialContext }
+
 func (b netBackend) shutdown(ctx context.Context) error { return b.s.fs.ShutdownWithContext(ctx) }
 
 func (b netBackend) info() Info {
