@@ -23,7 +23,7 @@ import (
 // The connections keep to what net.Conn promises (deadlines, concurrent use,
 // errors that wrap os.ErrDeadlineExceeded, net.ErrClosed and what the system
 // said, io.EOF), and have CloseWrite. They have no goroutine, and no buffer
-// while nothing waits; up to 64 KiB each way wait between a goroutine and the
+// while nothing waits; up to 128 KiB each way wait between a goroutine and the
 // loop, and then the peer, or Write, is slowed down.
 //
 // Dialling and the connections' methods wait for the loop, so they are not for

@@ -12,7 +12,7 @@ import (
 
 // netLimit is how many bytes may wait on each way between a netConn's loop and
 // its goroutines: received and not read, written and not yet in the output.
-const netLimit = 64 << 10
+const netLimit = 128 << 10
 
 // netCloseTimeout bounds how long a closed netConn goes on sending to a peer
 // that does not read.
