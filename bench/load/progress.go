@@ -60,7 +60,7 @@ func share(p gen.Progress) (s float64) {
 
 func describe(p gen.Progress) string {
 	s := fmt.Sprintf("%s, %d connections", p.Phase, p.Connections)
-	if p.Done > 0 {
+	if p.RequestsPerS > 0 {
 		s += fmt.Sprintf(", %.0f/s", p.RequestsPerS)
 	}
 	if p.P50Us > 0 {

@@ -2,11 +2,10 @@
 
 package gen
 
-import "time"
-
 // snapshot is what a worker shows of itself.
 type snapshot struct {
 	phase    phase
+	at       int64 // ns, the loop's clock
 	since    int64 // ns since the phase began
 	requests int64
 	errors   int64
@@ -20,7 +19,7 @@ func (w *worker) show(now int64) {
 	if w.cfg.OnTick == nil {
 		return
 	}
-	s := snapshot{phase: w.phase, since: now - w.startedAt, conns: w.dial.up}
+	s := snapshot{phase: w.phase, at: now, since: now - w.startedAt, conns: w.dial.up}
 	if w.phase >= measuring {
 		s.since = now - w.before.at
 	}
@@ -41,9 +40,10 @@ func (w *worker) show(now int64) {
 
 // watch is what the last Progress was made of.
 type watch struct {
-	at       time.Time
+	at       int64
 	requests int64
 	phase    phase
+	rate     float64
 }
 
 // watch tells Config.OnTick of the workers' last snapshots.
@@ -57,7 +57,7 @@ func (r *run) watch() {
 		s := w.seen
 		w.mu.Unlock()
 		if i == 0 {
-			all.phase, all.since = s.phase, s.since
+			all.phase, all.at, all.since = s.phase, s.at, s.since
 		}
 		all.requests += s.requests
 		all.errors += s.errors
@@ -74,10 +74,14 @@ func (r *run) watch() {
 	case measuring:
 		p.Total = r.cfg.Duration.Seconds()
 	}
-	now, last := time.Now(), &r.watched
-	if all.phase == last.phase && !last.at.IsZero() {
-		p.RequestsPerS = float64(all.requests-last.requests) / now.Sub(last.at).Seconds()
+	last := &r.watched
+	switch { // two looks may find the same snapshot
+	case all.phase != last.phase:
+		*last = watch{at: all.at, requests: all.requests, phase: all.phase}
+	case all.at > last.at:
+		rate := float64(all.requests-last.requests) / (float64(all.at-last.at) / 1e9)
+		*last = watch{at: all.at, requests: all.requests, phase: all.phase, rate: rate}
 	}
-	*last = watch{at: now, requests: all.requests, phase: all.phase}
+	p.RequestsPerS = last.rate
 	r.cfg.OnTick(p)
 }
