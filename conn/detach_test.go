@@ -250,7 +250,7 @@ func TestDetachUnderWriter(t *testing.T) {
 			w := c.NewWriter()
 			go func() {
 				_, err := w.Write([]byte("x"))
-				results <- err
+				results <- errors.Join(err, w.Flush())
 			}()
 			refs <- c.Ref()
 		}}, Options{})
@@ -270,7 +270,7 @@ func TestDetachUnderWriter(t *testing.T) {
 		}
 		_ = d.nc.Close()
 		if err := wait(t, "the Write's error", results); !errors.Is(err, ErrClosed) {
-			t.Errorf("Write: %v, want ErrClosed", err)
+			t.Errorf("Flush: %v, want ErrClosed", err)
 		}
 	})
 }

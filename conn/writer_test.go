@@ -35,7 +35,7 @@ func TestWriter(t *testing.T) {
 				rest = rest[n:]
 			}
 			_, err := w.Write(rest)
-			results <- err
+			results <- errors.Join(err, w.Flush())
 		})
 		h.opened = func(c *Conn) { refs <- c.Ref() }
 		const high = 60_000
@@ -114,14 +114,50 @@ func TestWriterOnGoneConnection(t *testing.T) {
 		e.dial()
 		w := wait(t, "Opened", writers)
 		eventually(t, "the connection is gone", func() bool { return e.Conns() == 0 })
-		if n, err := w.Write([]byte("x")); n != 0 || !errors.Is(err, ErrClosed) {
-			t.Errorf("Write: %d, %v, want 0 and ErrClosed", n, err)
-		}
+		wantDead(t, w)
 		e.dial()
 		w = wait(t, "Opened", writers)
 		e.stop()
-		if n, err := w.Write([]byte("x")); n != 0 || !errors.Is(err, ErrClosed) {
-			t.Errorf("Write after the end: %d, %v, want 0 and ErrClosed", n, err)
+		wantDead(t, w)
+	})
+}
+
+// wantDead fails unless w knows that its connection is gone, once it has asked.
+func wantDead(t *testing.T, w *Writer) {
+	t.Helper()
+	_, _ = w.Write([]byte("x"))
+	if err := w.Flush(); !errors.Is(err, ErrClosed) {
+		t.Errorf("Flush: %v, want ErrClosed", err)
+	}
+	if n, err := w.Write([]byte("x")); n != 0 || !errors.Is(err, ErrClosed) {
+		t.Errorf("Write: %d, %v, want 0 and ErrClosed", n, err)
+	}
+}
+
+// TestWriterDoesNotWaitForTheLoop: what fits the window is taken while the loop
+// is busy; more waits for it.
+func TestWriterDoesNotWaitForTheLoop(t *testing.T) {
+	run(t, func(t *testing.T, kind DriverKind) {
+		writers := make(chan *Writer, 1)
+		e := serve(t, kind, &script{opened: func(c *Conn) { writers <- c.NewWriter() }}, Options{})
+		nc := e.dial()
+		w := wait(t, "Opened", writers)
+		body := pattern(writerWindow + 1)
+		done := make(chan error, 1)
+		e.do(func(*Loop) {
+			for at := 0; at < writerWindow; at += 1024 {
+				if _, err := w.Write(body[at : at+1024]); err != nil {
+					t.Error(err)
+				}
+			}
+			go func() {
+				_, err := w.Write(body[writerWindow:])
+				done <- errors.Join(err, w.Flush())
+			}()
+		})
+		wantRead(t, nc, body)
+		if err := wait(t, "Flush", done); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -176,7 +176,9 @@ func (p *protocol) Drained(c *conn.Conn) { c.State.(*session).drained() }
 func (p *protocol) TimedOut(c *conn.Conn, which conn.Timer) {
 	s := c.State.(*session)
 	if which == conn.WriteTimer {
-		c.Abort(errWriteTimeout)
+		if c.Queued() > 0 { // else it is the stream that has nothing to say
+			c.Abort(errWriteTimeout)
+		}
 		return
 	}
 	s.readTimedOut()

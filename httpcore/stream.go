@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -18,20 +19,23 @@ import (
 
 // A body stream may block at any Read, so a goroutine of its own writes such a
 // response. conn.Writer makes it wait while the client is slower: however long
-// the body, a connection holds HighWater bytes of it.
+// the body, a connection holds HighWater bytes of it and a Writer's window.
 
 var streamBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
 
 // startStream has a goroutine write resp. x comes back through its task.
 func (x *exchange) startStream(c *conn.Conn, resp *fasthttp.Response) {
-	var w io.Writer = c.NewWriter()
+	cw := c.NewWriter()
+	var w io.Writer = cw
 	if d := x.limits.write; d > 0 {
 		w = newStallWriter(x.ref, w, d)
 	}
 	go func() {
 		x.err = errStreamEnded // stands if the stream calls runtime.Goexit
 		defer x.finish()
-		x.err = x.stream(&headGuard{w: w}, resp)
+		if x.err = x.stream(&headGuard{w: w}, resp); x.err == nil {
+			x.err = cw.Flush()
+		}
 	}()
 }
 
@@ -44,14 +48,16 @@ type stallWriter struct {
 	w   io.Writer
 	ref conn.Ref
 	arm conn.Task
-	err error // of an earlier Write: arm may still be on its way
+
+	posted atomic.Bool // arm is on its way
 }
 
-const stallPiece = 64 << 10
+const stallPiece = 16 << 10
 
 func newStallWriter(ref conn.Ref, w io.Writer, d time.Duration) *stallWriter {
 	g := &stallWriter{w: w, ref: ref}
 	g.arm.Run = func(*conn.Loop) {
+		g.posted.Store(false)
 		if c := ref.Conn(); c != nil && !c.Closing() {
 			c.SetTimeout(conn.WriteTimer, d)
 		}
@@ -60,16 +66,14 @@ func newStallWriter(ref conn.Ref, w io.Writer, d time.Duration) *stallWriter {
 }
 
 func (g *stallWriter) Write(p []byte) (n int, err error) {
-	if g.err != nil {
-		return 0, g.err
-	}
 	for n < len(p) && err == nil {
-		g.ref.Loop().Post(&g.arm) // has run when the Write after it returns
+		if g.posted.CompareAndSwap(false, true) {
+			g.ref.Loop().Post(&g.arm)
+		}
 		var k int
 		k, err = g.w.Write(p[n:min(n+stallPiece, len(p))])
 		n += k
 	}
-	g.err = err
 	return n, err
 }
 
