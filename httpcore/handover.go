@@ -37,8 +37,16 @@ func (p *peer) handover() *handover {
 	return p.given
 }
 
-// failHandover tells whoever waits that there will be no connection.
+// failHandover tells whoever asks that there will be no connection.
 func (p *peer) failHandover() {
+	if h := p.handover(); h != nil {
+		h.decide(nil)
+	}
+}
+
+// failWaiting is failHandover while the handler may still run: for those who
+// wait already.
+func (p *peer) failWaiting() {
 	p.mu.Lock()
 	h := p.given
 	p.mu.Unlock()

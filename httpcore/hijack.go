@@ -82,6 +82,10 @@ func (c *hijackedConn) close() (err error) {
 
 func (c *hijackedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
+// CloseWrite closes our side: the peer sees the end, and may still write. On a
+// connection that cannot do that it fails.
+func (c *hijackedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
 func (c *hijackedConn) Close() error {
 	if !c.keep {
 		return nil

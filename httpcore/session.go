@@ -305,7 +305,7 @@ func (s *session) closed() {
 		switch x.state {
 		case exchangeRunning, exchangeStreaming, exchangeFinding:
 			x.gone.Store(true)
-			x.peer.failHandover()
+			x.peer.failWaiting()
 			x.state = exchangeOrphan
 		default:
 			s.p.release(x)
