@@ -79,6 +79,31 @@ func TestIPv6(t *testing.T) {
 	})
 }
 
+// A port without an address is served over IPv4 and IPv6.
+func TestDualStack(t *testing.T) {
+	run(t, func(t *testing.T, m mode) {
+		ln, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts := serveListener(t, m, ln, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			fmt.Fprint(ctx, ctx.RemoteIP())
+		}})
+		_, port, _ := net.SplitHostPort(ts.addr)
+		for _, ip := range []string{"127.0.0.1", "::1"} {
+			nc, err := net.Dial("tcp", net.JoinHostPort(ip, port))
+			if err != nil && ip == "::1" {
+				t.Skipf("no IPv6 here: %v", err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(t, nc)
+			c.send(get("/"))
+			c.want(200, ip)
+		}
+	})
+}
+
 type closer struct{ f func() }
 
 func (c closer) Close() error { c.f(); return nil }

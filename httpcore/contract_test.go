@@ -7,23 +7,24 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
 )
 
-// TestContractTableIsComplete: CONTRACT.md names every exported field of
-// fasthttp.Server and every method of RequestCtx, nothing else, and only tests
-// that exist.
+// TestContractTableIsComplete: CONTRACT.md names every exported field and method
+// of fasthttp.Server, which httpcore.Server has too, and every method of
+// RequestCtx, nothing else, and only tests that exist.
 func TestContractTableIsComplete(t *testing.T) {
 	text, err := os.ReadFile("CONTRACT.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields, methods, ok := strings.Cut(string(text), "\n## Methods")
-	if !ok {
-		t.Fatal("CONTRACT.md has no section of methods")
+	sections := strings.Split(string(text), "\n## ")
+	if len(sections) != 4 {
+		t.Fatalf("CONTRACT.md has %d sections", len(sections)-1)
 	}
 	tests := map[string]bool{}
 	files, _ := filepath.Glob("*_test.go")
@@ -69,11 +70,20 @@ func TestContractTableIsComplete(t *testing.T) {
 			names = append(names, f.Name)
 		}
 	}
-	compare("field", fields, names)
-	names = nil
-	ctx := reflect.TypeFor[*fasthttp.RequestCtx]()
-	for i := range ctx.NumMethod() {
-		names = append(names, ctx.Method(i).Name)
+	compare("field", sections[1], names)
+	methods := func(t reflect.Type) (names []string) {
+		for i := range t.NumMethod() {
+			names = append(names, t.Method(i).Name)
+		}
+		return names
 	}
-	compare("method", methods, names)
+	compare("method", sections[2], methods(reflect.TypeFor[*fasthttp.RequestCtx]()))
+	theirs := methods(reflect.TypeFor[*fasthttp.Server]())
+	compare("method", sections[3], theirs)
+	ours := methods(reflect.TypeFor[*Server]())
+	for _, name := range theirs {
+		if !slices.Contains(ours, name) {
+			t.Errorf("httpcore.Server has no method %s", name)
+		}
+	}
 }

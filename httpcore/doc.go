@@ -43,7 +43,18 @@
 //
 // TLS (ListenAndServeTLS and its kin), in-memory listeners and ServeConn are the
 // slow lane: the same HTTP on the same kind of loop, but over net.Conn, with a
-// goroutine for each connection that is being received from.
+// goroutine for each connection that is being received from. An idle TLS
+// connection costs about 25 KiB: that goroutine, and crypto/tls's state and
+// buffers. Up to 1024 handshakes run at a time; when all those places are taken,
+// one that has waited for its client for more than a second gives way.
+//
+// Linux can encrypt in the socket (kTLS, CONFIG_TLS), which would bring TLS
+// connections onto the loop; httpcore does not use it. It would take the traffic
+// keys after the handshake, which crypto/tls tells only through KeyLogWriter, as
+// secrets to be expanded (RFC 8446 section 7.3); setsockopt(TCP_ULP, "tls"), which
+// fails with ENOENT where the kernel lacks it, then TLS_TX and TLS_RX with key
+// and sequence number; and a receive that carries control messages, for alerts,
+// tickets and key updates arrive by them (recvmsg, which provided buffers allow).
 //
 // # What is refused
 //
