@@ -75,11 +75,14 @@ func (c *Conn) Write(p []byte) int {
 // NotifyDrained asks for a call of Handler.Drained when the output is below
 // LowWater.
 func (c *Conn) NotifyDrained() {
-	c.wantsRoom = true
+	c.room |= roomWanted
 	if c.queued > c.loop.opts.LowWater {
 		return // sends are in flight, their completion tells
 	}
-	c.loop.hungry = append(c.loop.hungry, c.Ref())
+	if c.room&roomListed == 0 { // once: who is called may ask several times
+		c.room |= roomListed
+		c.loop.hungry = append(c.loop.hungry, c.Ref())
+	}
 }
 
 // Queued returns how many bytes wait to be sent.
@@ -214,7 +217,7 @@ func (l *Loop) onSend(c *Conn, ev *ring.Event) {
 		return
 	}
 	c.freeSent()
-	if c.wantsRoom && c.queued <= l.opts.LowWater {
+	if c.room&roomWanted != 0 && c.queued <= l.opts.LowWater {
 		c.drained()
 	}
 	if c.transfer() != nil {
@@ -230,7 +233,7 @@ func (l *Loop) onSend(c *Conn, ev *ring.Event) {
 
 // drained tells whoever waits for room.
 func (c *Conn) drained() {
-	c.wantsRoom = false
+	c.room &^= roomWanted
 	switch {
 	case c.transfer() != nil:
 		c.pumpFile()
@@ -253,13 +256,13 @@ func (l *Loop) feedHungry() {
 	l.hungry = l.spareHungry[:0]
 	for _, r := range refs {
 		c := r.Conn()
-		if c == nil || !c.wantsRoom {
+		if c == nil {
 			continue
 		}
-		if c.queued > l.opts.LowWater {
-			continue
+		c.room &^= roomListed
+		if c.room&roomWanted != 0 && c.queued <= l.opts.LowWater {
+			c.drained()
 		}
-		c.drained()
 	}
 	clear(refs)
 	l.spareHungry = refs[:0]

@@ -85,7 +85,7 @@ type Conn struct {
 	eofTold    bool // … and the handler knows
 	starving   bool // in loop.starving, waiting for a receive buffer
 	dirty      bool // in loop.dirty, to be flushed at the turn's end
-	wantsRoom  bool // Drained is owed
+	room       room
 	fin        bool // CloseWrite was called
 	data       dataState
 
@@ -106,6 +106,14 @@ type Conn struct {
 	nextQueued  *Conn // in loop.dirty
 	nextStarved *Conn // in loop.starving
 }
+
+// room is what is owed to a connection that found no room to write.
+type room uint8
+
+const (
+	roomWanted room = 1 << iota // a call of Drained
+	roomListed                  // it is in loop.hungry
+)
 
 // slotsPerChunk connections are allocated at once; a Conn never moves.
 const slotsPerChunk = 256
@@ -161,7 +169,7 @@ func (s *slots) give(c *Conn) {
 	c.State, c.err, c.writer, c.detach = nil, nil, nil, nil
 	c.state, c.paused, c.fd, c.queued, c.lingered, c.own = stateFree, 0, -1, 0, 0, 0
 	c.receiving, c.cancelling, c.sending, c.eof, c.eofTold = false, false, false, false, false
-	c.wantsRoom, c.fin, c.data = false, false, noData
+	c.room, c.fin, c.data = 0, false, noData
 	c.nextFree, s.free = s.free, c
 	s.open--
 }
