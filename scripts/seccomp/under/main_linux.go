@@ -50,7 +50,7 @@ func run() error {
 		return err
 	}
 	if *systemd {
-		fmt.Printf("SystemCallArchitectures=native\nSystemCallErrorNumber=EPERM\nSystemCallFilter=%s\n",
+		fmt.Printf("SystemCallArchitectures=native\nSystemCallErrorNumber=ENOSYS\nSystemCallFilter=%s\n",
 			strings.Join(slices.Compact(profile.Names()), " "))
 		return nil
 	}
