@@ -47,6 +47,7 @@ type config struct {
 	disableKeepalive        bool
 	withoutDisconnectCancel bool
 	serverLine              []byte // the Server field line; nil for none
+	special                 bool   // exchange.configure has something to do
 }
 
 // poolLimits returns how many workers a pool may have, and how many jobs may
@@ -73,6 +74,8 @@ func newConfig(s *Server) config {
 		maxRequestsPerConn:      uint64(max(fs.MaxRequestsPerConn, 0)),
 		disableKeepalive:        fs.DisableKeepalive,
 		withoutDisconnectCancel: s.opts.withoutDisconnectCancel,
+		special: fs.SecureErrorLogMessage || fs.NoDefaultDate || fs.NoDefaultContentType ||
+			fs.DisableHeaderNamesNormalizing,
 	}
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit

@@ -40,22 +40,28 @@ type exchange struct {
 	took       int64          // how long its handler ran, in nanoseconds
 	gone       atomic.Bool    // the connection is gone: not to be handled any more
 
-	file      fileAnswer // after Files has handled it
-	limits    limits
-	body      body
+	file   fileAnswer // after Files has handled it
+	limits limits
+	body   body
+	marks
+	err    error
+	rest   [2][]byte // of the response, not yet written
+	hijack fasthttp.HijackHandler
+	read   []byte // buffer for a short body stream
+}
+
+// marks are what distinguishes an exchange from the most ordinary one, which
+// has none.
+type marks struct {
+	http10    bool // or not known yet
 	declined  bool // ExpectHandler does not want it
 	last      bool // the connection closes after the response
 	final     bool // … unless it is hijacked: DisableKeepalive, MaxRequestsPerConn
-	http11    bool
 	panicked  bool
 	skipped   bool // not handled, as the connection closes before its turn
 	abandoned bool // after RequestCtx.TimeoutError another goroutine may still use ctx
-	err       error
-	rest      [2][]byte // of the response, not yet written
-	begun     bool      // the response's head is written
-	streamed  bool      // the goroutine that wrote the body stream has ended
-	hijack    fasthttp.HijackHandler
-	read      []byte // buffer for a short body stream
+	begun     bool // the response's head is written
+	streamed  bool // the goroutine that wrote the body stream has ended
 }
 
 // exchangeState says who has an exchange. It belongs to the loop's goroutine.
@@ -80,7 +86,7 @@ const (
 
 // newExchange prepares what stays the same for all requests of a loop.
 func newExchange(p *protocol) *exchange {
-	x := &exchange{p: p, done: p.ending}
+	x := &exchange{p: p, done: p.ending, marks: marks{http10: true}}
 	if x.done == nil {
 		x.done = make(chan struct{})
 	}
@@ -123,7 +129,14 @@ func (x *exchange) begin(s *session) {
 	}
 	*inside.connRequestNum.of(ctx) = s.requests
 	*inside.time.of(ctx) = x.p.turnTime()
-	fs := x.p.cfg.fs
+	if x.p.cfg.special {
+		x.configure()
+	}
+}
+
+// configure sets what some servers have otherwise than most.
+func (x *exchange) configure() {
+	ctx, fs := unsafe.Pointer(&x.ctx), x.p.cfg.fs
 	if fs.SecureErrorLogMessage {
 		for _, f := range inside.secure {
 			*f.of(ctx) = true
@@ -175,9 +188,8 @@ func (x *exchange) end() {
 	if x.gone.Load() { // an atomic store for each request would cost more than this
 		x.gone.Store(false)
 	}
-	x.declined, x.limits = false, limits{}
-	x.last, x.final, x.http11, x.panicked, x.skipped, x.streamed = false, false, false, false, false, false
-	x.begun, x.err, x.hijack = false, nil, nil
+	x.marks, x.limits = marks{http10: true}, limits{}
+	x.err, x.hijack = nil, nil
 	x.peer.reset()
 	x.file.reset()
 	if x.peer.nc != nil {

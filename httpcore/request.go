@@ -35,7 +35,7 @@ func (s *session) begin(head []byte, known bool) {
 			return
 		}
 	}
-	x.http11 = info.http11
+	x.http10 = !info.http11
 	if !known || x.peer.nc != nil || !s.p.memo.restore(x) {
 		if err := x.parse(head); err != nil {
 			s.fail(x, err)

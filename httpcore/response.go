@@ -15,7 +15,7 @@ import (
 // respond writes x's response, or goes on with it, and reports whether it is
 // wholly written. If not, drained or x's own task comes back to it.
 func (s *session) respond(x *exchange) bool {
-	if x.skipped || s.c.Closing() {
+	if x.skipped || s.c.Closing() || s.respondUsual(x) {
 		return true
 	}
 	if !s.sendEarly(x) {
@@ -42,6 +42,34 @@ func (s *session) respond(x *exchange) bool {
 		}
 	}
 	s.endResponse(x)
+	return true
+}
+
+// respondUsual is respond for the most frequent case, in one go: the head is the
+// usual one, there is a body that fits into the send buffer, and the connection
+// goes on. It is false, and has done nothing, for any other.
+func (s *session) respondUsual(x *exchange) bool {
+	resp := &x.ctx.Response
+	if x.marks != (marks{}) || x.file.files != nil || x.hijack != nil || s.reading == x || s.p.loop.Draining() || x.peer.hinted.Load() ||
+		resp.SkipBody || resp.IsBodyStream() || x.isHead() {
+		return false
+	}
+	body := resp.Body()
+	if len(body) == 0 || len(body) > maxSpace-headSpace {
+		return false
+	}
+	space := s.c.Reserve(headSpace + len(body))
+	if space == nil {
+		return false
+	}
+	n := s.p.usual.append(space, &resp.Header, len(body), s.p.loop.Now())
+	if n == 0 {
+		return false
+	}
+	if d := x.limits.write; d > 0 {
+		s.c.SetTimeout(conn.WriteTimer, d)
+	}
+	s.c.Commit(n + copy(space[n:], body))
 	return true
 }
 
@@ -97,7 +125,7 @@ func (x *exchange) closes() bool {
 	resp := x.response()
 	return x.last || resp.ConnectionClose() || x.final && x.hijack == nil ||
 		// The end of the connection is the end of the body.
-		!x.http11 && resp.IsBodyStream() && resp.Header.ContentLength() < 0
+		x.http10 && resp.IsBodyStream() && resp.Header.ContentLength() < 0
 }
 
 // closesAfter decides whether the connection ends with this response. When the
@@ -119,7 +147,7 @@ func (x *exchange) finishHead(resp *fasthttp.Response, last bool) {
 	switch {
 	case last:
 		h.SetConnectionClose()
-	case !x.http11:
+	case x.http10:
 		// RFC 9112 section 9.3: an HTTP/1.0 client has to be told.
 		h.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
@@ -164,15 +192,8 @@ const maxSpace = 16 << 10
 // is the connection's send buffer, and what there is no room for into x.rest.
 func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []byte) {
 	sendBody := !resp.SkipBody && !bodyless(resp.StatusCode())
-	body, now := resp.Body(), s.p.loop.Now()
-	usual := sendBody && len(body) > 0
-	if usual {
-		if n := s.p.usual.append(space, &resp.Header, len(body), now); n > 0 {
-			s.commit(x, n, space, body)
-			return
-		}
-	}
-	if sendBody && x.http11 && len(resp.Header.PeekTrailerKeys()) > 0 {
+	body := resp.Body()
+	if sendBody && !x.http10 && len(resp.Header.PeekTrailerKeys()) > 0 {
 		s.writeWithTrailers(x, resp)
 		return
 	}
@@ -187,24 +208,18 @@ func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []by
 		s.replaceResponse(x)
 		return
 	}
-	if usual {
-		s.p.usual.keep(head, &resp.Header, now)
+	if len(body) > 0 {
+		s.p.usual.keep(head, &resp.Header, s.p.loop.Now())
 	}
-	if &head[0] != &space[0] { // it outgrew the space
+	switch n := len(head); {
+	case &head[0] != &space[0]: // it outgrew the space
 		x.rest = [2][]byte{head, body}
-		return
-	}
-	s.commit(x, len(head), space, body)
-}
-
-// commit sends the head in the first n octets of space, and body after it.
-func (s *session) commit(x *exchange, n int, space, body []byte) {
-	if n+len(body) <= len(space) {
+	case n+len(body) <= len(space):
 		s.c.Commit(n + copy(space[n:], body))
-		return
+	default:
+		s.c.Commit(n)
+		x.rest[0] = body
 	}
-	s.c.Commit(n)
-	x.rest[0] = body
 }
 
 // writeWithTrailers writes a response with trailer fields, which fasthttp sends

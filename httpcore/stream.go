@@ -90,7 +90,7 @@ func (x *exchange) stream(w io.Writer, resp *fasthttp.Response) (err error) {
 		bw.Reset(nil)
 		streamBuffers.Put(bw)
 	}()
-	if !x.http11 && resp.Header.ContentLength() < 0 {
+	if x.http10 && resp.Header.ContentLength() < 0 {
 		err = writeUntilClose(bw, resp)
 	} else {
 		err = resp.Write(bw)

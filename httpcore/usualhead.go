@@ -4,7 +4,10 @@ package httpcore
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
 	"reflect"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -25,10 +28,17 @@ type usualHead struct {
 // usualFor is how long a Date may be late beside fasthttp's own.
 const usualFor = int64(50 * time.Millisecond)
 
-// unusual lists the fields of a fasthttp.ResponseHeader that are zero, or empty,
-// if the head is a usual one: all but those that are known to say nothing else.
-var unusual = func() (l layout) {
-	t := reflect.TypeFor[fasthttp.ResponseHeader]()
+// A maskedWord is a word of a struct of which some octets count.
+type maskedWord struct {
+	at   uintptr
+	mask uint64
+}
+
+// unusual says which octets of a fasthttp.ResponseHeader are zero if the head is
+// a usual one: all but those of fields that are known to say nothing else. It is
+// nil, and no head a usual one, if this release of fasthttp has other fields.
+var unusual = func() (words []maskedWord) {
+	var l layout
 	var add func(t reflect.Type, at uintptr)
 	add = func(t reflect.Type, at uintptr) {
 		for i := range t.NumField() {
@@ -45,28 +55,37 @@ var unusual = func() (l layout) {
 			}
 		}
 	}
-	add(t, 0)
+	add(reflect.TypeFor[fasthttp.ResponseHeader](), 0)
 	for _, list := range l.lists {
 		l.slices = append(l.slices, list.at)
 	}
-	l.slices = append(l.slices, l.octets...)
-	return l
+	for _, at := range append(l.slices, l.octets...) {
+		words = append(words, maskedWord{at + unsafe.Offsetof(sliceHeader{}.len), math.MaxUint64})
+	}
+	for _, at := range l.flags {
+		var one [8]byte
+		one[at%8] = math.MaxUint8
+		mask := binary.NativeEndian.Uint64(one[:])
+		if i := slices.IndexFunc(words, func(w maskedWord) bool { return w.at == at&^7 }); i >= 0 {
+			words[i].mask |= mask
+		} else {
+			words = append(words, maskedWord{at &^ 7, mask})
+		}
+	}
+	if len(l.words)+len(l.others) > 0 {
+		return nil
+	}
+	return words
 }()
 
-// isUsual reports whether h makes a usual head, with a body.
+// isUsual reports whether h makes a usual head, if there is a body.
 func isUsual(h *fasthttp.ResponseHeader) bool {
-	base := unsafe.Pointer(h)
-	for _, at := range unusual.slices {
-		if (*sliceHeader)(unsafe.Add(base, at)).len != 0 {
-			return false
-		}
+	var set uint64
+	for i := range unusual {
+		w := &unusual[i]
+		set |= *(*uint64)(unsafe.Add(unsafe.Pointer(h), w.at)) & w.mask
 	}
-	for _, at := range unusual.flags {
-		if *(*uint8)(unsafe.Add(base, at)) != 0 {
-			return false
-		}
-	}
-	return len(unusual.words)+len(unusual.others) == 0
+	return set == 0 && unusual != nil
 }
 
 // append makes the head of resp, with a body of n octets, at the beginning of

