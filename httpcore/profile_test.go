@@ -145,8 +145,17 @@ func (p profiled) live() error {
 	return s.ShutdownWithContext(ctx)
 }
 
+// profiledFiles serves files by the loop.
+var profiledFiles = sync.OnceValue(func() *Files {
+	var p profiled
+	_ = json.Unmarshal([]byte(os.Getenv(profileVariable)), &p)
+	return &Files{Root: p.Folder}
+})
+
 func (p profiled) handle(ctx *fasthttp.RequestCtx) {
 	switch string(ctx.Path()) {
+	case "/served":
+		profiledFiles().handle(ctx)
 	case "/file":
 		ctx.SendFile(filepath.Join(p.Folder, "file"))
 	case "/upload":
@@ -185,7 +194,7 @@ func (p *profiled) prepare(t *testing.T) (roots *x509.CertPool) {
 	t.Helper()
 	p.Folder = t.TempDir()
 	cert, key, roots := selfSigned(t)
-	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": key, "file": bigBody[:300<<10]} {
+	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": key, "file": bigBody[:300<<10], "served": bigBody[:300<<10]} {
 		if err := os.WriteFile(filepath.Join(p.Folder, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -294,6 +303,7 @@ func useAllPaths(c *http.Client, url string) error {
 		}{
 			{"/", nil, 200, "Hello, World!"},
 			{"/file", nil, 200, string(bigBody[:300<<10])},
+			{"/served", nil, 200, string(bigBody[:300<<10])},
 			{"/upload", bytes.NewReader(bigBody[:1<<20]), 200, "1048576 <nil>"},
 			{"/upload", io.MultiReader(strings.NewReader("in chunks")), 200, "9 <nil>"},
 			{"/stream", nil, 200, string(make([]byte, 2<<20))},

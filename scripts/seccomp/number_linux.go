@@ -95,6 +95,7 @@ var numbers = map[string]int{
 	"prctl":             unix.SYS_PRCTL,
 	"pread64":           unix.SYS_PREAD64,
 	"prlimit64":         unix.SYS_PRLIMIT64,
+	"preadv2":           unix.SYS_PREADV2,
 	"pwrite64":          unix.SYS_PWRITE64,
 	"read":              unix.SYS_READ,
 	"readlinkat":        unix.SYS_READLINKAT,
