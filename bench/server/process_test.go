@@ -76,12 +76,19 @@ func setups() (list [][2]string) {
 // startServer runs the program on a free port until the test ends.
 func startServer(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startUnder(t, nil, args...)
+}
+
+// startUnder has another program start it, which the words before are.
+func startUnder(t *testing.T, before []string, args ...string) *process {
+	t.Helper()
 	name, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{t: t, lines: make(chan string, 16), exited: make(chan error, 1)}
-	p.cmd = exec.Command(name, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	words := append(append(before, name, "-addr", "127.0.0.1:0"), args...)
+	p.cmd = exec.Command(words[0], words[1:]...)
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
