@@ -3,6 +3,7 @@
 package httpcore
 
 import (
+	"runtime/metrics"
 	"sync/atomic"
 	"time"
 
@@ -50,5 +51,36 @@ func (pl *pool) refuse(x *exchange) {
 	now, last := time.Now().Unix(), sh.busyLoggedAt.Load()
 	if now-last >= logEvery && sh.busyLoggedAt.CompareAndSwap(last, now) {
 		sh.cfg.logger.Printf("httpcore: refusing requests: %d handlers run, %d more wait", pl.maxWorkers, pl.places.total-uint64(pl.maxWorkers))
+	}
+}
+
+// crowd tells whether processor time is what is lacking. Another worker would be
+// of no use then, and each one that can run takes its slice (10 ms) before the
+// loop has a processor again: with thousands of them the loop would stand still.
+type crowd struct {
+	sample [1]metrics.Sample // of who has waking
+	later  atomic.Bool
+}
+
+// crowded reports whether goroutines queue for the processors. For who has waking.
+func (pl *pool) crowded() bool {
+	if pl.workers.Load()-pl.idle.Load() < 2*pl.procs {
+		return false
+	}
+	s := pl.crowd.sample[:]
+	s[0].Name = "/sched/goroutines/runnable:goroutines"
+	metrics.Read(s)
+	return s[0].Value.Kind() == metrics.KindUint64 && s[0].Value.Uint64() > uint64(3*pl.procs)
+}
+
+// signalLater looks again in a moment: those who can run now may all block.
+func (pl *pool) signalLater() {
+	if pl.crowd.later.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Millisecond, func() {
+			pl.crowd.later.Store(false)
+			if !pl.ring.empty() {
+				pl.signal()
+			}
+		})
 	}
 }

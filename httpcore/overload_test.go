@@ -210,3 +210,30 @@ func TestOverload(t *testing.T) {
 		}
 	})
 }
+
+// Handlers that want the processor do not multiply: those that are ready to run
+// are few, and the others wait.
+func TestBusyHandlersDoNotMultiply(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		const n = 300
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			for begun := time.Now(); time.Since(begun) < 3*time.Millisecond; { //nolint:revive // burns
+			}
+			echo(ctx)
+		}}, WithLoops(1))
+		var clients []*client
+		for range n {
+			c := ts.dial()
+			c.send(get("/"))
+			clients = append(clients, c)
+		}
+		for _, c := range clients {
+			c.want(200, "GET /||")
+		}
+		most := int64(0)
+		ts.onPools(func(pl *pool) { most = pl.workers.Load() })
+		if most > n/4 {
+			t.Errorf("%d workers for %d handlers that burn", most, n)
+		}
+	})
+}

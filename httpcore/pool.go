@@ -22,8 +22,9 @@ type pool struct {
 	endedAt int64       // the turn whose turnEnd has been; the loop's
 	yields  bool        // one processor only: workers run while the loop yields
 	places  places
+	crowd   crowd
 
-	maxWorkers int64
+	maxWorkers, procs int64
 
 	adaptive bool // with Adaptive dispatch, and all of these are the loop's
 	routes   routes
@@ -48,7 +49,8 @@ func newPool(p *protocol) *pool {
 	pl := &pool{p: p, wake: make(chan bool, maxRetired+1)}
 	pl.ring.init()
 	pl.maxWorkers, pl.places.total = p.cfg.poolLimits()
-	pl.yields = runtime.GOMAXPROCS(0) == 1
+	pl.procs = int64(runtime.GOMAXPROCS(0))
+	pl.yields = pl.procs == 1
 	pl.spread.Store(!pl.yields)
 	pl.adaptive = p.cfg.dispatch == Adaptive
 	pl.routes.init()
@@ -132,6 +134,11 @@ func (pl *pool) handOut() {
 // signal wakes or starts a worker unless one is on its way already.
 func (pl *pool) signal() {
 	for pl.waking.CompareAndSwap(false, true) {
+		if pl.crowded() {
+			pl.waking.Store(false)
+			pl.signalLater()
+			return
+		}
 		if pl.claim() {
 			pl.wake <- true // does not block: see tidy
 			return

@@ -121,7 +121,7 @@ func (l *load) note(err error) {
 }
 
 // quickly sends the quick requests of connection i. With a rate, a request's
-// time counts from the moment that it was due.
+// time counts from the moment that it was due, if the connection was free then.
 func (l *load) quickly(i int) error {
 	c, err := l.dial()
 	if err != nil {
@@ -143,8 +143,12 @@ func (l *load) quickly(i int) error {
 		begun := time.Now()
 		if l.rate > 0 {
 			time.Sleep(due.Sub(begun))
-			begun = due
-			due = due.Add(step)
+			if begun.Before(due) {
+				begun = due
+			}
+			for due = due.Add(step); time.Since(due) > 0; { // what is missed is left out
+				due = due.Add(step)
+			}
 		}
 		if begun.After(l.to) {
 			return nil
