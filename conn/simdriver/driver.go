@@ -354,7 +354,7 @@ func (d *Driver) Detach(fd int) error {
 func (d *Driver) forget(s *socket) {
 	d.sockets[s.fd-FirstFD] = nil
 	s.fd = -1
-	if s.hasToken {
+	if s.hasToken && !s.failed { // after a failed connect its owner may try again, with a new socket
 		d.graves = append(d.graves, s.token)
 		if len(d.graves) > 16 {
 			d.graves = d.graves[1:]
