@@ -97,7 +97,7 @@ func (s *sim) begin(so simdriver.Options) {
 // run serves handler h to whom has been dialled, until every peer has come to
 // its end and the engine is shut down, and checks that nothing is left.
 func (s *sim) run(o Options, h func(*Loop) Handler) {
-	o.OpenDriver, o.Clock = s.world.Open, s.world.Clock
+	o.OpenDriver, o.Clock = s.world.OpenDriver, s.world.Clock
 	o.Handler = func(l *Loop) Handler {
 		s.loop = l
 		return h(l)

@@ -105,6 +105,8 @@ func (d *Driver) taken(c *completion) {
 		return
 	}
 	switch o.op {
+	case ring.OpOpen, ring.OpStat, ring.OpRead:
+		delete(d.fileOps, fileKey{o.token, o.op})
 	case ring.OpReceive:
 		o.socket.recv = nil
 	case ring.OpSend, ring.OpConnect:
@@ -128,6 +130,9 @@ func (d *Driver) checkEnd() {
 		if ln.fd >= 0 {
 			d.violate("listener %d was never closed", ln.fd)
 		}
+	}
+	if n := len(d.open); n > 0 && len(d.fileOps) == 0 {
+		d.violate("%d files were never closed", n)
 	}
 	if n := d.buffers.count(withReceiver); n > 0 {
 		d.violate("%d receive buffers were never released", n)

@@ -12,7 +12,7 @@
 //
 // # Use
 //
-// Give Driver.Open to conn.Options.OpenDriver and Driver.Clock to
+// Give Driver.OpenDriver to conn.Options.OpenDriver and Driver.Clock to
 // conn.Options.Clock, with one loop. Connections come from [Driver.Dial], and
 // what the loop connects to from [Driver.Answer];
 // [Driver.After] runs anything else at a virtual time. Everything but

@@ -62,6 +62,11 @@ type Driver struct {
 	multishot bool
 	hash      maphash.Seed
 
+	files    map[string][]byte
+	open     map[int]string // files by descriptor
+	lastFile int
+	fileOps  map[fileKey]*operation // in flight
+
 	wake    chan struct{}
 	woken   bool
 	opened  bool
@@ -102,9 +107,9 @@ func New(seed uint64, o Options) *Driver {
 	return d
 }
 
-// Open fits conn.Options.OpenDriver. Of the configuration it uses nothing: how
+// OpenDriver fits conn.Options.OpenDriver. Of the configuration it uses nothing: how
 // many buffers there are and how large they are is the seed's.
-func (d *Driver) Open(ring.Config) (ring.Driver, error) {
+func (d *Driver) OpenDriver(ring.Config) (ring.Driver, error) {
 	if d.opened {
 		return nil, errors.New("simdriver: opened twice")
 	}
@@ -125,6 +130,7 @@ type operation struct {
 	op       ring.Op
 	socket   *socket   // of a receive, send or connect
 	listener *listener // of an accept
+	file     int       // of a stat or a read
 	data     []byte    // of a send; the address of a connect
 	sum      uint64    // … when it was submitted
 	sent     int

@@ -155,6 +155,10 @@ func (d *Driver) Cancel(fd int, t ring.Token, op ring.Op) {
 		d.command(func() { d.cancelAccept(fd, t) })
 		return
 	}
+	if op == ring.OpOpen || op == ring.OpStat || op == ring.OpRead {
+		d.cancelFile(t, op)
+		return
+	}
 	s := d.find(fd, "Cancel")
 	if s == nil {
 		return
