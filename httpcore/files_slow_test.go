@@ -30,6 +30,7 @@ func (d *slowDisk) option(m mode) Option {
 				var under ring.Driver
 				var err error
 				if m.driver == IOUring {
+					cfg.MaxTier = m.tier
 					under, err = ring.Open(cfg)
 				} else if under, err = fallback.Open(cfg); err == nil {
 					under, err = fallback.WithFiles(under)
@@ -68,7 +69,9 @@ func TestFilesSlowDisk(t *testing.T) {
 		s.write("file.txt", "a file")
 		f := (&Files{Root: s.root}).Handler()
 		disk := &slowDisk{}
-		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+		plain := m
+		plain.tier = TierBest // the engine does not know that of a driver which it has not chosen
+		ts := serve(t, plain, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 			if string(ctx.Path()) == "/hello" {
 				hello(ctx)
 			} else {
