@@ -39,6 +39,12 @@
 // [WithMaxHandlers] and [WithMaxWaiting] set the bounds lower, and choose 503 for
 // those who would wait.
 //
+// # Files
+//
+// [FileServer] and [Files] serve the files below a directory from the loop itself,
+// by operations of the ring, or with a few goroutines for what the disk has to be
+// waited for where there is none.
+//
 // # TLS and other connections
 //
 // TLS (ListenAndServeTLS and its kin), in-memory listeners and ServeConn are the
