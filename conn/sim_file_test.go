@@ -93,7 +93,7 @@ func (h *simFiles) dial(number int) {
 			p.disturbed = true
 			p.end.AbortConn()
 			over()
-		case h.chance(h.meddle / 4): // it becomes shorter at some time
+		case h.chance(h.meddle / 3): // it becomes shorter at some time
 			p.disturbed = true
 			h.world.After(h.duration(20*time.Millisecond), func() { h.world.AddFile(name, content[:len(content)/2]) })
 		case h.chance(0.2): // a slow reader
