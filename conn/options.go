@@ -52,6 +52,11 @@ type Options struct {
 	// 0 to 2 % more processor time, see ring.Config.Movable.
 	Movable bool
 
+	// Gather has a loop fetch more completions before it ends a turn that has
+	// had many: for a TurnEnder whose end of a turn costs more than a system
+	// call.
+	Gather bool
+
 	// Entries, CQEntries, Buffers and BufferSize size each loop's driver;
 	// see ring.Config.
 	Entries, CQEntries, Buffers, BufferSize int

@@ -50,6 +50,8 @@ func (b *loopBackend) connOptions() conn.Options {
 		// A whole head must fit, and a little of what comes after it.
 		ReadLimit: max(64<<10, cfg.headLimit+4<<10),
 		Movable:   opts.dispatch == Adaptive,
+		// With one processor a turn of the workers is two switches of threads.
+		Gather:    opts.dispatch == Pooled && runtime.GOMAXPROCS(0) == 1,
 		OnWarning: func(err error) { cfg.logger.Printf("%v", err) },
 	}
 	if o.Loops == 0 {

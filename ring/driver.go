@@ -237,3 +237,11 @@ type Mover interface {
 	// be started again; a send may have taken some bytes before that.
 	Move()
 }
+
+// Gatherer is implemented by a Driver that may hold back completions until it is
+// called again.
+type Gatherer interface {
+	// Gather submits what was asked for, and fetches more completions for
+	// Next, without waiting. For the owner.
+	Gather()
+}

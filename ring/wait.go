@@ -119,3 +119,12 @@ func (u *Uring) block(timeout time.Duration) error {
 		return fmt.Errorf("ring: io_uring_enter: %w", errno)
 	}
 }
+
+// Gather implements Gatherer. What fails here fails again in Wait, which tells.
+func (u *Uring) Gather() {
+	if u.failed != nil || len(u.backlog) > 0 {
+		return
+	}
+	_, _ = u.submit()
+	u.ring.cq.empty() // look what there is to take
+}
