@@ -28,7 +28,7 @@ temporary folder. Run it from the repository (it builds the servers there).
   -peers LIST        of %s
                      (default all that are installed; with -quick fasthttp; none for none)
   -scenarios LIST    of %s
-                     (default all but idle1k and idle1m; with -quick some)
+                     (default all but idle1k; with -quick some)
   -rounds N          interleaved rounds, 1 to 100 (default 5; with -quick 3)
   -time DURATION     length of each measurement (default 2s; with -quick what fits)
   -loader NAME       load (bench/load) or wrk (default load)

@@ -38,7 +38,7 @@ func slow(ms int) target.Request {
 }
 
 // idleScenarios are the numbers of connections that do nothing, by name.
-var idleScenarios = map[string]int{"idle1k": 1_000, "idle10k": 10_000, "idle100k": 100_000, "idle1m": 1_000_000}
+var idleScenarios = map[string]int{"idle1k": 1_000, "idle10k": 10_000, "idle100k": 100_000}
 
 const originScenario = "origin"
 
@@ -61,13 +61,13 @@ func scenarioNames() []string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return append(names, "idle1k", "idle10k", "idle100k", "idle1m", originScenario)
+	return append(names, "idle1k", "idle10k", "idle100k", originScenario)
 }
 
 // defaultScenarios are those of a run that names none.
 func defaultScenarios(quick bool) []string {
 	if !quick {
-		return slices.DeleteFunc(scenarioNames(), func(n string) bool { return n == "idle1k" || n == "idle1m" })
+		return slices.DeleteFunc(scenarioNames(), func(n string) bool { return n == "idle1k" })
 	}
 	var names []string
 	for _, s := range scenarios {

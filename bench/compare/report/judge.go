@@ -36,7 +36,7 @@ func (s *Scenario) judge() {
 		if base != nil {
 			row.ToBase = stats.Ratios(row.costs(), base.costs())
 		}
-		s.Notes = append(s.Notes, row.notes(s.Waits)...)
+		s.Notes = append(s.Notes, row.notes(s.Waits || s.disturbed())...)
 	}
 	if note := s.disturbance(); note != "" {
 		s.Notes = append([]string{note}, s.Notes...)
@@ -131,7 +131,8 @@ func (r *Row) condense() {
 	}
 }
 
-// notes says what is to be known about a row's figures.
+// notes says what is to be known about a row's figures. That a server was idle
+// in part says something only if the CPU is what should have limited it.
 func (r *Row) notes(waits bool) []string {
 	var notes []string
 	add := func(format string, args ...any) {

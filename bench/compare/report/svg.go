@@ -97,7 +97,8 @@ func bars(title, unit string, list []bar) template.HTML {
 	labels := plotter.XYLabels{}
 	for i := range list {
 		b := list[len(list)-1-i] // drawn from below
-		names = append(names, b.name+" ")
+		// fonts of other machines are up to a fifth wider than what is laid out
+		names = append(names, b.name+strings.Repeat(" ", 1+len(b.name)/3))
 		most = max(most, b.value, b.high)
 		chart, err := plotter.NewBarChart(plotter.Values{b.value}, 13)
 		if err != nil {
