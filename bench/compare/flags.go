@@ -18,7 +18,8 @@ const usage = `Usage: compare [flags]
 Runs ringcore with its drivers, and other servers that are installed, under the
 same loads, and reports what a request costs each. It starts and ends all of
 them itself, on free ports of 127.0.0.1, with configurations of its own in a
-temporary folder. Run it from the repository (it builds the servers there).
+temporary folder. Run it from the repository (it builds the servers there). With
+everything installed and no flags it takes about half an hour.
 
   -quick             a run of at most 60 s, once the programs are built
   -out DIR           also write report.md, report.json and report.html to DIR

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -24,7 +25,7 @@ const warmUp = 200 * time.Millisecond
 func (s scenario) job(addr string, d time.Duration, cpus []int) loader.Job {
 	return loader.Job{
 		Addr: addr, Method: s.request.Method, Path: s.request.Path, Body: s.request.Body, Length: len(s.request.Want),
-		Connections: s.connections, Depth: s.depth, Close: s.close, Timeout: s.timeout, Duration: d, Warm: warmUp, CPUs: cpus,
+		Connections: s.connections, Depth: s.depth, Close: s.close, Timeout: s.timeout, Duration: d, Warm: cmp.Or(s.warm, warmUp), Rate: s.rate, CPUs: cpus,
 	}
 }
 

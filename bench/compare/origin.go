@@ -13,8 +13,13 @@ import (
 
 const (
 	originWait = 1000            // ms that every request waits
-	originTime = 3 * time.Second // of each measurement
-	originWarm = 1500 * time.Millisecond
+	originTime = 5 * time.Second // of each measurement
+	originWarm = 2 * time.Second // before it: everything waits that can
+	// originLoad is the part of the connections whose requests wait at the same
+	// time in a server that holds them all. Requests fall due evenly: if every
+	// connection asked as soon as it was answered, all would march in step, and
+	// a window would hold a batch more or less.
+	originLoad = 0.9
 	// a server that takes no more connections is given up after this
 	originTimeout = 10 * time.Second
 )
@@ -61,7 +66,8 @@ func (c *comparison) origin(ctx context.Context) error {
 }
 
 func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.OriginRow) error {
-	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1, timeout: originTimeout}
+	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1, timeout: originTimeout,
+		warm: originWarm, rate: originLoad * float64(row.Connections) * 1000 / originWait}
 	server, err := target.Start(t, c.env)
 	if err != nil {
 		return err
@@ -75,10 +81,6 @@ func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.
 		return err
 	}
 	row.Start = start.PSS
-	// first without looking: goroutines, buffers and threads are made
-	if _, err := c.loader.Run(ctx, s.job(server.Addr, originWarm, c.load)); err != nil {
-		return err
-	}
 	var most peak
 	stop := make(chan struct{})
 	var look sync.WaitGroup

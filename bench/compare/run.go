@@ -182,6 +182,10 @@ func (c *comparison) ready(s scenario, t target.Target) (*target.Running, string
 	if s.waits && t.Blocks {
 		return nil, "its handlers must never wait"
 	}
+	if t.Workers > 0 && s.connections > t.Workers+target.Backlog {
+		return nil, fmt.Sprintf("more connections than its %d workers and its queue of %d take; the chapter on the origin shows what happens",
+			t.Workers, target.Backlog)
+	}
 	server, err := target.Start(t, c.env)
 	if err != nil {
 		return nil, err.Error()

@@ -18,6 +18,8 @@ type scenario struct {
 	depth       int
 	close       bool          // a connection per request
 	timeout     time.Duration // for a connection and for an answer; 0 for the loader's
+	warm        time.Duration // load before a measurement; 0 for warmUp
+	rate        float64       // requests/s; 0 for as fast as answers come
 	waits       bool          // handlers that wait: quick requests are asked beside them
 	quick       bool          // also in a -quick run
 }

@@ -10,10 +10,11 @@ const OriginTitle = "How can one thread serve so many? Waiting requests, measure
 
 // Intro says what the chapter measures.
 func (o *Origin) Intro() string {
-	return fmt.Sprintf("Every request waits %d ms, as on a database, while the processor has nothing to do; every connection asks again as soon as it is answered."+
-		" How many requests wait at once follows from how many are answered (rate × wait, Little's law): a server that can hold them all answers N/%.3g a second."+
+	return fmt.Sprintf("Every request waits %d ms, as for a database, while the processor has nothing to do."+
+		" On N connections 0.9 N requests a second fall due, evenly, whatever the server does, so 0.9 N wait at once in a server that can hold them;"+
+		" how many really do follows from how many are answered (rate × wait, Little's law). Latencies count from the moment that a request was due: who queues pays."+
 		" Apache's handler is mod_lua with r.usleep: the process (prefork) or thread (event) that has the request waits in it, as PHP does for a database."+
-		" Node's is a timer, ringcore's a goroutine that sleeps.", o.WaitMS, float64(o.WaitMS)/1000)
+		" Node's is a timer, ringcore's a goroutine that sleeps.", o.WaitMS)
 }
 
 // Table returns the head and rows as text.

@@ -26,6 +26,10 @@ const (
 	EventWorkers   = 400
 )
 
+// Backlog is how many connections that nobody has accepted wait for a server:
+// Linux's default of net.core.somaxconn, which everybody here asks for.
+const Backlog = 4096
+
 // preforkLimits and eventLimits have all workers started beforehand and kept:
 // Apache adds at most 32 processes a second, and that is not to be measured.
 func preforkLimits(n int) string {
@@ -56,7 +60,7 @@ func apache(mpm, limits string) func(Env, int) (*exec.Cmd, error) {
 		if err := os.WriteFile(lua, []byte(slowLua), 0o644); err != nil {
 			return nil, err
 		}
-		text := strings.NewReplacer("{MPM}", mpm, "{LIMITS}", limits, "{PORT}", fmt.Sprint(port), "{DIR}", e.Dir, "{ROOT}", e.Root,
+		text := strings.NewReplacer("{MPM}", mpm, "{LIMITS}", limits, "{BACKLOG}", fmt.Sprint(Backlog), "{PORT}", fmt.Sprint(port), "{DIR}", e.Dir, "{ROOT}", e.Root,
 			"{USER}", asRoot("User nobody\nGroup nogroup")).Replace(apacheConf)
 		if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 			return nil, err
@@ -77,7 +81,7 @@ end
 const apacheConf = `ServerRoot "{DIR}"
 ServerName 127.0.0.1
 Listen 127.0.0.1:{PORT}
-ListenBacklog 4096
+ListenBacklog {BACKLOG}
 PidFile "{DIR}/apache-{MPM}.pid"
 DefaultRuntimeDir "{DIR}"
 ErrorLog "{DIR}/apache-{MPM}.error"
