@@ -24,7 +24,7 @@ var (
 )
 
 // hues is how many colours for servers the style sheet has.
-const hues = 8
+const hues = 10
 
 func hue(i int) color.RGBA { return color.RGBA{R: 7, G: 8, B: uint8(16 + i%hues), A: 255} }
 
