@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ringcore/ringcore/httpcore"
 )
 
 // worlds is the number of rows in the table world; its ids are 1 to worlds, and
@@ -21,7 +25,10 @@ const openPatience = 10 * time.Second
 
 // database is TechEmpower's: the tables world and fortune. Its methods wait for
 // PostgreSQL and may be called from any goroutine; a nil database fails them.
-type database struct{ pool *pgxpool.Pool }
+type database struct {
+	pool *pgxpool.Pool
+	dial atomic.Pointer[httpcore.Dialer] // nil for Go's own
+}
 
 // openDatabase connects to the database at url; "" gives none. The size of the
 // pool is the URL's pool_max_conns.
@@ -32,6 +39,14 @@ func openDatabase(url string) (*database, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("-db: %w", err)
+	}
+	db := &database{}
+	plain := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if d := db.dial.Load(); d != nil {
+			return d.DialContext(ctx, network, addr)
+		}
+		return plain(ctx, network, addr)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openPatience)
 	defer cancel()
@@ -44,7 +59,16 @@ func openDatabase(url string) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-db: %s", strings.ReplaceAll(err.Error(), "\n", " ")) // one line
 	}
-	return &database{pool}, nil
+	db.pool = pool
+	return db, nil
+}
+
+// over has connections made by d from now on.
+func (db *database) over(d *httpcore.Dialer) {
+	if db != nil {
+		db.dial.Store(d)
+		db.pool.Reset()
+	}
 }
 
 func (db *database) close() {

@@ -28,6 +28,8 @@ it: no new connections, what was accepted is finished. A second signal cuts.
   -root DIR           also serve the files under DIR at their own path
   -db URL             PostgreSQL for the routes below that need it (default
                       $DATABASE_URL; scripts/postgres makes one)
+  -db-over HOW        how its connections go: loop, the server's own, or net, Go's
+                      (default net; loop not with inline dispatch)
   -quiet              print nothing but errors
 
 Routes:
@@ -58,6 +60,7 @@ type config struct {
 	tier     httpcore.Tier
 	root     string
 	db       string
+	dbLoop   bool // its connections go over the server's loops
 	quiet    bool
 }
 
@@ -80,6 +83,13 @@ func parseFlags(args []string) (config, error) {
 		}
 		return nil
 	})
+	fs.Func("db-over", "", func(s string) error {
+		if s != "loop" && s != "net" {
+			return errors.New("want loop or net")
+		}
+		c.dbLoop = s == "loop"
+		return nil
+	})
 	fs.Func("driver", "", func(s string) (err error) {
 		c.driver, err = httpcore.ParseDriver(s)
 		return err
@@ -99,6 +109,9 @@ func parseFlags(args []string) (config, error) {
 		return c, err
 	case fs.NArg() > 0:
 		return c, fmt.Errorf("unexpected argument %q (flags only; -h lists them)", fs.Arg(0))
+	}
+	if c.dbLoop && c.dispatch == httpcore.Inline {
+		return c, errors.New("-db-over loop: a handler on the loop would wait for its own loop; want another -dispatch")
 	}
 	if err := checkAddr(c.addr); err != nil {
 		return c, fmt.Errorf("invalid value %q for flag -addr: %w", c.addr, err)

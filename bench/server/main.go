@@ -60,7 +60,11 @@ func serve(c config, out io.Writer) error {
 	defer db.close()
 
 	ready := make(chan struct{})
-	server := newServer(c, db, func(info httpcore.Info) {
+	var server *httpcore.Server
+	server = newServer(c, db, func(info httpcore.Info) {
+		if c.dbLoop {
+			db.over(server.Dialer())
+		}
 		fmt.Fprintln(out, startLine(info))
 		close(ready)
 	})

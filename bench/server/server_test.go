@@ -21,7 +21,7 @@ func TestFlags(t *testing.T) {
 	for _, args := range []string{
 		"-driver kqueue", "-dispatch later", "-max-tier 7", "-loops -1", "-loops many", "-loops 1025",
 		"-addr 8080", "-addr 127.0.0.1:http-or-so", "-addr 127.0.0.1:70000", "-root /does/not/exist",
-		"-root handler.go", "-verbose", "-quiet=maybe", "now",
+		"-root handler.go", "-db-over sea", "-db-over loop -dispatch inline", "-verbose", "-quiet=maybe", "now",
 	} {
 		var out, errs bytes.Buffer
 		code := run(strings.Fields(args), &out, &errs)

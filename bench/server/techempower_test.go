@@ -84,7 +84,11 @@ func TestTechEmpower(t *testing.T) {
 	t.Cleanup(func() { _ = db.Close(context.Background()) })
 	for _, s := range setups() {
 		t.Run(s[0]+"/"+s[1], func(t *testing.T) {
-			p := startServer(t, "-driver", s[0], "-dispatch", s[1], "-db", url)
+			args := []string{"-driver", s[0], "-dispatch", s[1], "-db", url}
+			if s[1] != "inline" {
+				args = append(args, "-db-over", "loop")
+			}
+			p := startServer(t, args...)
 			if body := ask(t, p, "/json", "application/json"); string(body) != `{"message":"Hello, World!"}` {
 				t.Errorf("/json: %q", body)
 			}
@@ -159,10 +163,11 @@ func TestUpdatesTogether(t *testing.T) {
 func TestOneWaitsAnotherIsServed(t *testing.T) {
 	url := needPostgres(t)
 	for _, driver := range []string{"io_uring", "epoll"} {
-		for _, dispatch := range []string{"pooled", "adaptive"} {
-			t.Run(driver+"/"+dispatch, func(t *testing.T) {
+		for i, dispatch := range []string{"pooled", "adaptive", "pooled", "adaptive"} {
+			over := []string{"net", "net", "loop", "loop"}[i]
+			t.Run(driver+"/"+dispatch+"/"+over, func(t *testing.T) {
 				ctx := t.Context()
-				p := startServer(t, "-driver", driver, "-dispatch", dispatch, "-loops", "1", "-db", url)
+				p := startServer(t, "-driver", driver, "-dispatch", dispatch, "-loops", "1", "-db", url, "-db-over", over)
 				db, err := pgx.Connect(ctx, url)
 				if err != nil {
 					t.Fatal(err)
