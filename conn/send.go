@@ -51,6 +51,9 @@ func (c *Conn) Write(p []byte) int {
 		b := c.outTail
 		if b == nil || b.w == len(b.mem) || (b == c.outHead && c.sending) {
 			if b = c.grow(len(p) - taken); b == nil {
+				b = c.grow(tinySize) // a smaller one is better than waiting
+			}
+			if b == nil {
 				break
 			}
 		}
