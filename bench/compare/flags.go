@@ -21,7 +21,8 @@ them itself, on free ports of 127.0.0.1, with configurations of its own in a
 temporary folder. Run it from the repository (it builds the servers there). With
 everything installed and no flags it takes about half an hour.
 
-  -quick             a run of at most 60 s, once the programs are built
+  -quick             a run of at most 60 s: what does not fit is left out, and said
+                     (compiling the servers for the first time comes on top)
   -out DIR           also write report.md, report.json and report.html to DIR
   -drivers LIST      of ringcore: io_uring,epoll (default both; none for none)
   -dispatch LIST     of ringcore: adaptive,pooled,inline (default adaptive)
@@ -48,7 +49,8 @@ type options struct {
 	peers     []string // nil: those that are installed
 	scenarios []string
 	rounds    int
-	time      time.Duration // 0: what fits
+	time      time.Duration
+	fixed     bool // the time was given; with -quick it otherwise is what fits
 	loader    string
 	server    []int // CPUs
 	load      []int
@@ -118,6 +120,7 @@ func (o *options) defaults() {
 			o.rounds = 3
 		}
 	}
+	o.fixed = o.time > 0
 	if o.time == 0 && !o.quick {
 		o.time = 2 * time.Second
 	}

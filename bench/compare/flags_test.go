@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -63,15 +64,48 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// Only the intervals between two moments count.
 func TestParsePerf(t *testing.T) {
-	for text, want := range map[string]float64{
-		"# started on …\n\n4711;;raw_syscalls:sys_enter;1000;100.00;;\n": 4711,
-		"<not supported>;;raw_syscalls:sys_enter;0;100.00;;\n":           -1,
-		"": -1,
-	} {
-		if got := parsePerf(text); got != want {
-			t.Errorf("%q: %g, want %g", text, got, want)
+	const text = "# started on …\n\n     0.050;900;;raw_syscalls:sys_enter;1;100.00;;\n     0.100;50;;raw_syscalls:sys_enter;1;100.00;;\n" +
+		"     0.150;<not counted>;;raw_syscalls:sys_enter;0;100.00;;\n     0.200;30;;raw_syscalls:sys_enter;1;100.00;;\n     0.230;7;;raw_syscalls:sys_enter;1;100.00;;\n"
+	for _, c := range []struct {
+		from, to int // ms
+		want     float64
+	}{{0, 1000, 987 / 0.23}, {50, 200, 80 / 0.15}, {40, 160, 50 / 0.1}, {60, 80, -1}} {
+		got := parsePerf(text).perSecond(time.Duration(c.from)*time.Millisecond, time.Duration(c.to)*time.Millisecond)
+		if math.Abs(got-c.want) > 1e-6 {
+			t.Errorf("%d to %d ms: %g calls/s, want %g", c.from, c.to, got, c.want)
 		}
+	}
+	for _, none := range []string{"", "     0.050;<not supported>;;raw_syscalls:sys_enter;0;100.00;;\n"} {
+		if got := parsePerf(none); len(got) > 0 {
+			t.Errorf("%q: %v", none, got)
+		}
+	}
+}
+
+// A quick run that falls behind its plan measures for a shorter time, and one
+// whose programs were compiled first has its time all the same.
+func TestBudget(t *testing.T) {
+	began := time.Unix(1000, 0)
+	b := newBudget(began, began.Add(3*time.Second))
+	early := b.fit(began.Add(3*time.Second), 3, 1, 3, 3, 400*time.Millisecond)
+	late := b.fit(began.Add(20*time.Second), 3, 1, 3, 3, 400*time.Millisecond)
+	if early < 300*time.Millisecond || early > 800*time.Millisecond || late >= early || b.fit(began.Add(50*time.Second), 3, 1, 3, 3, 0) > 0 {
+		t.Errorf("%v, then %v", early, late)
+	}
+	// three loads of three servers, and the idle connections, as planned
+	if all := 36*(early+400*time.Millisecond) + 9*startCost + 3*idleCost; all > quickPlan-2*time.Second {
+		t.Errorf("%v a measurement: %v in all", early, all)
+	}
+	if b.fit(began, 1, 0, 1, 1, 0) != longest || b.fit(began, 0, 1, 3, 3, 0) != 0 {
+		t.Error("little to measure, or nothing")
+	}
+	if cold := newBudget(began, began.Add(2*time.Minute)); cold.end.Sub(began) != 2*time.Minute+quickEnd-quickBuild {
+		t.Errorf("compiled first: until %v", cold.end.Sub(began))
+	}
+	if (budget{}).limited() || !b.limited() {
+		t.Error("limits")
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringcore/ringcore/bench/compare/pin"
@@ -21,10 +24,11 @@ import (
 const holdCommand = "hold-connections"
 
 // holdPatience bounds each connection's steps.
-const holdPatience = 15 * time.Second
+const holdPatience = 10 * time.Second
 
-// hold opens n connections, has each make a request, prints how many it has,
-// and keeps them until its standard input ends.
+// hold opens n connections, or as many as are answered, has each make a
+// request, prints how many of them are open then, and keeps them until its
+// standard input ends.
 func hold(args []string) int {
 	n, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -34,17 +38,37 @@ func hold(args []string) int {
 	for range n {
 		c, err := net.DialTimeout("tcp", args[0], holdPatience)
 		if err == nil {
-			conns = append(conns, c)
-			err = holdAsk(c)
+			if err = holdAsk(c); err == nil {
+				conns = append(conns, c)
+			}
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
 			break
 		}
 	}
-	fmt.Println(len(conns))
+	fmt.Println(countOpen(conns))
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
+}
+
+// countOpen returns how many connections the server has not closed.
+func countOpen(conns []net.Conn) int64 {
+	var open atomic.Int64
+	var all sync.WaitGroup
+	soon := time.Now().Add(200 * time.Millisecond)
+	for _, c := range conns {
+		all.Go(func() {
+			err := c.SetReadDeadline(soon)
+			if err == nil {
+				_, err = c.Read(make([]byte, 1))
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				open.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return open.Load()
 }
 
 func holdAsk(c net.Conn) error {

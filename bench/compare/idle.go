@@ -27,28 +27,19 @@ const (
 	reserve        = 2 << 30
 )
 
-// idle measures what n connections that do nothing cost each server.
-func (c *comparison) idle(ctx context.Context, n int) error {
-	out := &report.Idle{Connections: n}
-	c.report.Idle = append(c.report.Idle, out)
-	for _, t := range c.targets {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		c.say("%d idle connections: %s", n, t.Name)
+// idle measures what connections that do nothing cost each server.
+func (c *comparison) idle(ctx context.Context, out *report.Idle, targets []target.Target) error {
+	for _, t := range targets {
+		c.say("%d idle connections: %s", out.Connections, t.Name)
 		row := &report.IdleRow{Target: t.Name}
-		out.Rows = append(out.Rows, row)
-		if c.late() {
-			row.Skipped = "the time of a quick run was up"
-			continue
+		err := c.idleOn(ctx, t, out.Connections, row)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if t.Workers > 0 {
-			row.Skipped = fmt.Sprintf("its default limits are far below (%d workers)", t.Workers)
-			continue
-		}
-		if err := c.idleOn(ctx, t, n, row); err != nil {
+		if err != nil {
 			row.Skipped = err.Error()
 		}
+		out.Rows = append(out.Rows, row)
 	}
 	return nil
 }
@@ -60,9 +51,7 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 		for _, h := range holders {
 			h.stop()
 		}
-		for _, s := range servers {
-			s.Stop()
-		}
+		stopAll(servers)
 	}()
 	each := int64(peerConnection)
 	if t.Ours {
@@ -71,14 +60,17 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 	if need := int64(n)*each + reserve; procfs.MemoryAvailable() < need {
 		return fmt.Errorf("it takes %d GiB of free memory", need>>30)
 	}
-	row.Processes = (n + perProcess - 1) / perProcess
-	for range row.Processes {
-		s, err := target.Start(t, c.env)
+	row.Servers = (n + perProcess - 1) / perProcess
+	if t.Workers > 0 {
+		row.Servers = 1 // it has a limit of its own, which is what is to be seen
+	}
+	for range row.Servers {
+		s, err := target.Start(ctx, t, c.env)
 		if err != nil {
 			return err
 		}
 		servers = append(servers, s)
-		if err := s.Check(plaintext); err != nil { // what is set up once is not counted
+		if err := s.Check(ctx, plaintext); err != nil { // what is set up once is not counted
 			return err
 		}
 	}
@@ -88,7 +80,7 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 	}
 	left := n
 	for i, s := range servers {
-		share := (left + len(servers) - i - 1) / (len(servers) - i)
+		share := min((left+len(servers)-i-1)/(len(servers)-i), perProcess)
 		h, err := startHolder(ctx, s.Addr, share, c.load)
 		if err != nil {
 			return err
@@ -97,12 +89,39 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 		row.Held += h.held
 		left -= share
 	}
-	if row.Held < n {
-		return fmt.Errorf("it held %d of %d", row.Held, n)
+	if row.Held == 0 {
+		return errors.New("it held no connection")
+	}
+	if row.Held < n && t.Workers == 0 {
+		row.Remark = fmt.Sprintf("held %d of %d connections", row.Held, n)
 	}
 	if err := pause(ctx, watch); err != nil { // the last request's traces settle
 		return err
 	}
+	if err := c.atRest(ctx, servers, row); err != nil {
+		return err
+	}
+	after, slabAfter, err := memory(servers)
+	if err != nil {
+		return err
+	}
+	row.Memory = after
+	if t.Forks {
+		before = 0 // its processes, which are there beforehand, are for the connections
+	}
+	row.PerConn = float64(after-before) / float64(row.Held)
+	row.Kernel = float64(slabAfter-slab) / float64(row.Held)
+	if row.Held < n {
+		if t.Workers > 0 {
+			row.Remark = fmt.Sprintf("%s: took %d of %d connections, and left the next one without an answer", t.What, row.Held, n)
+		}
+		return nil
+	}
+	return c.active(ctx, servers, n/100, row)
+}
+
+// atRest reads what servers use while nothing happens.
+func (c *comparison) atRest(ctx context.Context, servers []*target.Running, row *report.IdleRow) error {
 	start, err := cpu(servers)
 	if err != nil {
 		return err
@@ -116,14 +135,10 @@ func (c *comparison) idleOn(ctx context.Context, t target.Target, n int, row *re
 			return err
 		}
 		row.CPU += u.Since(start[i]).CPU.Seconds() * 1e3 / watch.Seconds()
+		row.Processes += u.Processes
+		row.Threads += u.Threads
 	}
-	after, slabAfter, err := memory(servers)
-	row.PerConn = float64(after-before) / float64(n)
-	row.Kernel = float64(slabAfter-slab) / float64(n)
-	if err != nil {
-		return err
-	}
-	return c.active(ctx, servers, n/100, row)
+	return nil
 }
 
 // active asks on n more connections, once a second on each, beside those that

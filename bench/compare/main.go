@@ -10,6 +10,9 @@
 // decide. A winner is named only if the whole confidence interval says so, the
 // difference is worth it, and nothing else kept the machine busy. System calls
 // are counted in a round of their own. With -h it lists all flags.
+//
+// Exit status: 0 measured; 1 the run failed; 2 wrong flags; 130 interrupted
+// (the servers are ended, and what was measured until then is written).
 package main
 
 import (
@@ -21,8 +24,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/ringcore/ringcore/bench/compare/loader"
 	"github.com/ringcore/ringcore/bench/compare/pin"
@@ -52,9 +57,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "compare:", err)
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := compare(ctx, o, stdout, stderr); err != nil {
+	err = compare(ctx, o, stdout, stderr)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "compare: interrupted; the servers have been ended, and what was measured until then is written")
+		if !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(stderr, "compare:", err)
+		}
+		return 130
+	case err != nil:
 		fmt.Fprintln(stderr, "compare:", err)
 		return 1
 	}
@@ -63,6 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // compare prepares a run in a temporary folder, runs it, and writes the report.
 func compare(ctx context.Context, o options, stdout, progress io.Writer) (err error) {
+	began := time.Now()
 	if o.out != "" {
 		if err := os.MkdirAll(o.out, 0o755); err != nil { // before the work, not after
 			return err
@@ -81,15 +95,14 @@ func compare(ctx context.Context, o options, stdout, progress io.Writer) (err er
 	if err := c.build(ctx); err != nil {
 		return err
 	}
-	if err := c.run(ctx); err != nil {
-		if ctx.Err() == nil {
-			return err
-		}
-		c.report.Notes = append(c.report.Notes, "the run was interrupted: what follows is what was measured until then")
-		c.report.Judge()
-		return errors.Join(err, c.write(stdout))
+	if c.quick {
+		c.budget = newBudget(began, time.Now())
 	}
-	return c.write(stdout)
+	if err = c.run(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	c.report.Interrupted = ctx.Err() != nil
+	return errors.Join(err, c.write(stdout))
 }
 
 // build makes the programs and files that a run needs.
@@ -101,7 +114,7 @@ func (c *comparison) build(ctx context.Context) error {
 	if err := target.Files(c.env.Root); err != nil {
 		return err
 	}
-	c.say("building the servers …")
+	c.say("building the servers … (the first time Go compiles everything: that takes a minute or two)")
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/ringcore/ringcore").Output()
 	if err != nil {
 		return fmt.Errorf("run it in the repository, by go run ./bench/compare: %w", err)
@@ -110,8 +123,10 @@ func (c *comparison) build(ctx context.Context) error {
 	if err := build(ctx, repository, c.env.Server, "./bench/server"); err != nil {
 		return err
 	}
-	if err := build(ctx, filepath.Join(repository, "bench", "peers"), c.env.Peers, "."); err != nil {
-		return err
+	if slices.ContainsFunc(c.targets, func(t target.Target) bool { return t.Built }) {
+		if err := build(ctx, filepath.Join(repository, "bench", "peers"), c.env.Peers, "."); err != nil {
+			return err
+		}
 	}
 	c.loader, err = c.chooseLoader(ctx, repository)
 	return err

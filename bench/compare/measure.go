@@ -53,7 +53,7 @@ func (c *comparison) measure(ctx context.Context, s scenario, server *target.Run
 		return report.Round{}, failed
 	}
 	round := report.Round{
-		Requests: res.Requests, Errors: res.Errors, PerSecond: res.PerSecond, Curve: res.Curve, QuickP99: beside.At(99),
+		Requests: res.Requests, Errors: res.Errors, Kinds: res.Notes, PerSecond: res.PerSecond, Curve: res.Curve, QuickP99: beside.At(99),
 		Busy:   part(used.CPU, wall, len(c.server)),
 		Client: part(res.ClientCPU, res.ClientRun, len(c.load)),
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,7 +25,14 @@ const (
 	originTimeout = 10 * time.Second
 )
 
-var originConnections = []int{100, 1_000, 10_000}
+var originConnections = []int{1_000, 10_000}
+
+// The two numbers that belong to each server: what a connection costs that does
+// nothing, and what a request costs that is answered at once.
+const (
+	originIdle   = 1_000
+	originActive = "plaintext64"
+)
 
 // originTargets are the servers that the question is about, whichever others
 // the run compares.
@@ -43,37 +51,48 @@ func originTargets() []target.Target {
 func (c *comparison) origin(ctx context.Context) error {
 	o := &report.Origin{WaitMS: originWait}
 	c.report.Origin = o
+	var list []target.Target
+	for _, t := range originTargets() {
+		if why := t.Missing(); why != "" {
+			o.Notes = append(o.Notes, t.Name+" was left out: "+why)
+			continue
+		}
+		list = append(list, t)
+	}
 	for _, n := range originConnections {
-		for _, t := range originTargets() {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+		for _, t := range list {
 			c.say("origin: %s, %d connections that wait %d ms", t.Name, n, originWait)
 			row := &report.OriginRow{Target: t.Name, Connections: n}
-			o.Rows = append(o.Rows, row)
-			if why := t.Missing(); why != "" {
-				row.Skipped = why
-				continue
+			err := c.originOn(ctx, t, row)
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			if err := c.originOn(ctx, t, row); err != nil {
+			if err != nil {
 				row.Skipped = err.Error()
 			}
+			o.Rows = append(o.Rows, row)
 		}
 	}
-	o.Notes = append(o.Notes, fmt.Sprintf("Apache's limits are its defaults (%d processes with prefork, %d threads with event), but for %s: %s. All of its processes are started beforehand. Its queue of connections that nobody has accepted holds 4,096.",
-		target.PreforkWorkers, target.EventWorkers, target.RaisedPrefork().Name, target.RaisedPrefork().What))
-	return nil
+	o.Notes = append(o.Notes, fmt.Sprintf("Apache's limits are its defaults (%d processes with prefork, %d threads with event), but for %s: %s. All of its processes are started beforehand. Its queue of connections that nobody has accepted holds %d.",
+		target.PreforkWorkers, target.EventWorkers, target.RaisedPrefork().Name, target.RaisedPrefork().What, target.Backlog))
+	o.Idle = &report.Idle{Connections: originIdle}
+	if err := c.idle(ctx, o.Idle, list); err != nil {
+		return err
+	}
+	s, _ := findScenario(originActive)
+	o.Active = new(report.Scenario)
+	return c.scenario(ctx, s, o.Active, list)
 }
 
 func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.OriginRow) error {
 	s := scenario{name: originScenario, request: slow(originWait), connections: row.Connections, depth: 1, timeout: originTimeout,
 		warm: originWarm, rate: originLoad * float64(row.Connections) * 1000 / originWait}
-	server, err := target.Start(t, c.env)
+	server, err := target.Start(ctx, t, c.env)
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	if err := server.Check(plaintext); err != nil {
+	if err := server.Check(ctx, plaintext); err != nil {
 		return err
 	}
 	start, err := procfs.ReadMemory(server.PID)
@@ -92,7 +111,7 @@ func (c *comparison) originOn(ctx context.Context, t target.Target, row *report.
 		return err
 	}
 	if round.Failed != "" {
-		return fmt.Errorf("%s", round.Failed)
+		return errors.New(round.Failed)
 	}
 	row.PerSecond, row.Errors, row.CPU = round.PerSecond, round.Errors, round.CPU
 	row.AtOnce = round.PerSecond * originWait / 1000

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/ringcore/ringcore/bench/compare/loader"
@@ -24,20 +27,19 @@ type comparison struct {
 	progress io.Writer
 	report   *report.Report
 	pace     pace
-	end      time.Time // of a -quick run; zero for none
+	budget   budget
+	around   []time.Duration // what measurements took beside their time
 }
 
+// errLate ends what is under way when the time of a -quick run is up.
+var errLate = errors.New("the time of a quick run was up")
+
 // late says that a -quick run has no time left.
-func (c *comparison) late() bool { return !c.end.IsZero() && time.Now().After(c.end) }
-
-// quickBudget is what a -quick run takes at most, with a reserve to 60 s.
-const quickBudget = 45 * time.Second
-
-// quickEnd is when a -quick run that is slower than planned leaves out what is left.
-const quickEnd = 55 * time.Second
+func (c *comparison) late() bool { return c.budget.limited() && time.Now().After(c.budget.end) }
 
 // run measures everything. An error of one server in one scenario is part of
-// the report; the error returned is one that ends the run.
+// the report; the error returned is one that ends the run, and the report holds
+// what was measured until then.
 func (c *comparison) run(ctx context.Context) error {
 	began := time.Now()
 	r := c.report
@@ -46,47 +48,80 @@ func (c *comparison) run(ctx context.Context) error {
 		Kernel: procfs.Release(), Processor: procfs.Model(), Memory: procfs.MemoryTotal(), Go: runtime.Version(),
 		ServerCPU: c.server, LoadCPU: c.load,
 	}
-	if why := callCounter(ctx); why != "" {
+	r.Settings = report.Settings{Quick: c.quick, Rounds: c.rounds, Seconds: c.time.Seconds(), Loader: c.loader.Name()}
+	defer func() {
+		if note := c.pace.note(); note != "" {
+			r.Notes = append(r.Notes, note)
+		}
+		r.Seconds = time.Since(began).Seconds()
+		r.Judge()
+	}()
+	if why := c.noCalls(ctx); why != "" {
 		r.Notes = append(r.Notes, why)
 	} else {
 		c.counts = true
 	}
 	c.choose()
-	if c.quick {
-		c.end = began.Add(quickEnd)
+	within := ctx
+	if c.budget.limited() {
+		var cancel context.CancelFunc
+		within, cancel = context.WithDeadlineCause(ctx, c.budget.end, errLate)
+		defer cancel()
 	}
-	if c.time == 0 {
-		c.time = c.fit()
-	}
-	r.Settings = report.Settings{Quick: c.quick, Rounds: c.rounds, Seconds: c.time.Seconds(), Loader: c.loader.Name()}
-	for _, name := range c.scenarios {
+	for i, name := range c.scenarios {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if c.late() {
-			r.Skipped = append(r.Skipped, name+": the time of a quick run was up")
+			r.Skipped = append(r.Skipped, name+": "+errLate.Error())
 			continue
 		}
-		var err error
-		switch n := idleScenarios[name]; {
-		case n > 0:
-			err = c.idle(ctx, n)
-		case name == originScenario:
-			err = c.origin(ctx)
-		default:
-			s, _ := findScenario(name)
-			err = c.scenario(ctx, s)
-		}
-		if err != nil {
+		c.fit(i)
+		if err := c.one(within, name); errors.Is(context.Cause(within), errLate) && ctx.Err() == nil {
+			r.Skipped = append(r.Skipped, name+", in part: "+errLate.Error())
+		} else if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if note := c.pace.note(); note != "" {
-		r.Notes = append(r.Notes, note)
-	}
-	r.Seconds = time.Since(began).Seconds()
-	r.Judge()
 	return nil
+}
+
+// one runs the scenario of a name.
+func (c *comparison) one(ctx context.Context, name string) error {
+	switch n := idleScenarios[name]; {
+	case n > 0:
+		out := &report.Idle{Connections: n}
+		c.report.Idle = append(c.report.Idle, out)
+		return c.idle(ctx, out, c.targets)
+	case name == originScenario:
+		return c.origin(ctx)
+	}
+	s, _ := findScenario(name)
+	out := new(report.Scenario)
+	c.report.Scenarios = append(c.report.Scenarios, out)
+	return c.scenario(ctx, s, out, c.targets)
+}
+
+// fit sets the length of the measurements of the i-th scenario of a -quick run.
+func (c *comparison) fit(i int) {
+	if !c.budget.limited() || c.fixed {
+		return
+	}
+	loads, idles := 0, 0
+	for _, name := range c.scenarios[i:] {
+		if _, ok := findScenario(name); ok {
+			loads++
+		} else {
+			idles++
+		}
+	}
+	around := aroundCost
+	if n := len(c.around); n > 0 {
+		around = slices.Sorted(slices.Values(c.around))[n/2]
+	}
+	d := c.budget.fit(time.Now(), loads, idles, len(c.targets), c.rounds, around)
+	c.time = max(c.loader.Least(), d)
+	c.report.Settings.Seconds = max(c.report.Settings.Seconds, c.time.Seconds())
 }
 
 // choose leaves out the servers that are not installed.
@@ -103,63 +138,51 @@ func (c *comparison) choose() {
 	c.targets = there
 }
 
-// fit returns the length of a measurement with which a quick run stays within
-// its budget.
-func (c *comparison) fit() time.Duration {
-	const start = 400 * time.Millisecond // a server's start, check, end, the calibration
-	timed, fixed := 0, time.Duration(0)
-	for _, name := range c.scenarios {
-		if _, ok := findScenario(name); !ok {
-			fixed += time.Duration(len(c.targets)) * 3 * time.Second
-			continue
-		}
-		timed += len(c.targets) * (c.rounds + 1) // one to warm up and to count system calls
-		fixed += time.Duration(len(c.targets)) * start
-	}
-	d := (quickBudget - fixed) / time.Duration(max(1, timed))
-	return max(c.loader.Least(), min(d.Round(50*time.Millisecond), 2*time.Second))
-}
-
 // say tells people what happens.
 func (c *comparison) say(format string, args ...any) {
 	fmt.Fprintf(c.progress, format+"\n", args...)
 }
 
-// scenario measures one load on all servers: all are up, and take turns.
-func (c *comparison) scenario(ctx context.Context, s scenario) error {
-	out := &report.Scenario{Name: s.name, Title: s.title, Connections: s.connections, Waits: s.waits}
-	c.report.Scenarios = append(c.report.Scenarios, out)
-	servers := make([]*target.Running, len(c.targets))
+// scenario measures one load on servers: all are up, and take turns.
+func (c *comparison) scenario(ctx context.Context, s scenario, out *report.Scenario, targets []target.Target) error {
+	out.Name, out.Title, out.Connections, out.Waits, out.Seconds = s.name, s.title, s.connections, s.waits, c.time.Seconds()
+	servers := make([]*target.Running, len(targets))
 	defer func() {
-		for _, server := range servers {
+		for i, server := range servers {
 			if server != nil {
-				server.Stop()
+				if m, err := procfs.ReadMemory(server.PID); err == nil {
+					out.Rows[i].Memory = m.PSS
+				}
 			}
 		}
+		stopAll(servers)
+		out.Base = base(out.Rows)
 	}()
-	for i, t := range c.targets {
+	for i, t := range targets {
 		row := &report.Row{Target: t.Name, Calls: -1}
 		out.Rows = append(out.Rows, row)
-		if c.late() {
-			row.Skipped = "the time of a quick run was up"
-			continue
+		server, why := c.ready(ctx, s, t)
+		if err := ctx.Err(); err != nil {
+			row.Skipped = "not reached"
+			return err
 		}
-		server, why := c.ready(s, t)
 		if why != "" {
 			row.Skipped = why
 			continue
 		}
 		servers[i] = server
-		c.report.Targets[i].Start = server.StartLine()
+		c.report.SetStart(t.Name, server.StartLine())
+		if t.Forks && s.connections > t.Workers {
+			row.Remark = fmt.Sprintf("its %d processes serve as many of the %d connections; the others wait in its queue all the time", t.Workers, s.connections)
+		}
 		if err := c.warm(ctx, s, server, row); err != nil {
 			return err
 		}
 	}
-	out.Base = base(out.Rows)
 	for round := range c.rounds {
 		for i := range servers {
 			at := (i + round) % len(servers) // nobody always follows the same one
-			if servers[at] == nil || c.late() {
+			if servers[at] == nil {
 				continue
 			}
 			if err := c.round(ctx, s, servers[at], out.Rows[at], round); err != nil {
@@ -167,18 +190,22 @@ func (c *comparison) scenario(ctx context.Context, s scenario) error {
 			}
 		}
 	}
-	for i, server := range servers {
-		if server != nil {
-			if m, err := procfs.ReadMemory(server.PID); err == nil {
-				out.Rows[i].Memory = m.PSS
-			}
-		}
-	}
 	return nil
 }
 
+// stopAll ends the servers that run, all at once.
+func stopAll(servers []*target.Running) {
+	var all sync.WaitGroup
+	for _, s := range servers {
+		if s != nil {
+			all.Go(s.Stop)
+		}
+	}
+	all.Wait()
+}
+
 // ready starts a server and checks what it answers, or says why not.
-func (c *comparison) ready(s scenario, t target.Target) (*target.Running, string) {
+func (c *comparison) ready(ctx context.Context, s scenario, t target.Target) (*target.Running, string) {
 	if s.waits && t.Blocks {
 		return nil, "its handlers must never wait"
 	}
@@ -186,11 +213,11 @@ func (c *comparison) ready(s scenario, t target.Target) (*target.Running, string
 		return nil, fmt.Sprintf("more connections than its %d workers and its queue of %d take; the chapter on the origin shows what happens",
 			t.Workers, target.Backlog)
 	}
-	server, err := target.Start(t, c.env)
+	server, err := target.Start(ctx, t, c.env)
 	if err != nil {
 		return nil, err.Error()
 	}
-	if err := server.Check(s.request); err != nil {
+	if err := server.Check(ctx, s.request); err != nil {
 		server.Stop()
 		return nil, err.Error()
 	}
@@ -217,17 +244,19 @@ func (c *comparison) round(ctx context.Context, s scenario, server *target.Runni
 	if err := c.pace.take(c.server[0]); err != nil {
 		return err
 	}
+	began := time.Now()
 	m, err := c.measure(ctx, s, server, c.time)
+	if ctx.Err() != nil { // what was cut off says nothing
+		return ctx.Err()
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		m = report.Round{Failed: err.Error()}
 		if words, ended := server.Ended(); ended {
 			m.Failed = "the server has ended: " + words
 		}
 	}
 	row.Rounds = append(row.Rounds, m)
+	c.around = append(c.around, time.Since(began)-c.time)
 	c.say("%s: round %d of %d, %s: %.2f µs/request, %.0f requests/s", s.name, round+1, c.rounds, server.Name, m.CPU, m.PerSecond)
 	return nil
 }

@@ -8,8 +8,9 @@ import (
 
 // Start starts the program so that it and all its descendants run on these
 // CPUs only; none means wherever the kernel likes. GOMAXPROCS of a Go program
-// follows (unless the environment sets it).
+// follows (unless the environment sets it). It gets a process group of its own.
 func Start(cmd *exec.Cmd, cpus []int) error {
+	ownGroup(cmd)
 	if len(cpus) == 0 {
 		return cmd.Start()
 	}

@@ -22,6 +22,9 @@ const (
 // Judge condenses the rounds of every scenario and says what they show.
 func (r *Report) Judge() {
 	r.Losses = nil
+	if r.Origin != nil && r.Origin.Active != nil {
+		r.Origin.Active.judge()
+	}
 	for _, s := range r.Scenarios {
 		s.judge()
 		r.Losses = append(r.Losses, s.losses()...)
@@ -142,13 +145,23 @@ func (r *Row) notes(waits bool) []string {
 		add("left out: %s", r.Skipped)
 		return notes
 	}
+	if r.Remark != "" {
+		add("%s", r.Remark)
+	}
+	var with, errors, answers int64
+	kinds := ""
 	for i, round := range r.Rounds {
-		switch {
-		case round.Failed != "":
+		answers += round.Requests
+		if round.Failed != "" {
 			add("round %d failed: %s", i+1, round.Failed)
-		case round.Errors > 0:
-			add("round %d: %d errors among %d answers", i+1, round.Errors, round.Requests)
+		} else if round.Errors > 0 {
+			with++
+			errors += round.Errors
+			kinds = strings.Join(round.Kinds, ", ")
 		}
+	}
+	if with > 0 {
+		add("%d errors beside %d answers, in %d of %d rounds (in the last of these: %s)", errors, answers, with, len(r.Rounds), kinds)
 	}
 	if spread := r.CPU.Spread(); spread > mostSpread {
 		add("rounds differ by %.0f %% in CPU per request: trust the ratios only", 100*spread)

@@ -12,27 +12,20 @@ import (
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# ringcore compared\n\n%s\n\n", r.Intro())
+	if r.Interrupted {
+		fmt.Fprintf(&b, "**%s**\n\n", Interrupted)
+	}
 	bullets(&b, "Not done", r.Skipped)
-	bullets(&b, "The machine", r.Notes)
+	bullets(&b, "What is to be known of the machine", r.Notes)
 	b.WriteString("## Where io_uring loses\n\n")
 	b.WriteString(r.lossText() + "\n\n")
 	for _, s := range r.Scenarios {
-		head, rows := s.Table()
 		fmt.Fprintf(&b, "## %s\n\n", s.Title)
-		table(&b, head, rows)
-		for _, v := range s.Verdicts {
-			fmt.Fprintf(&b, "- %s\n", v)
-		}
-		for _, n := range s.Notes {
-			fmt.Fprintf(&b, "- Note: %s\n", n)
-		}
-		b.WriteString("\n")
+		s.markdown(&b)
 	}
 	for _, idle := range r.Idle {
-		head, rows := idle.Table()
-		fmt.Fprintf(&b, "## %s idle connections\n\n", thousands(idle.Connections))
-		table(&b, head, rows)
-		b.WriteString("\n")
+		fmt.Fprintf(&b, "## %s\n\n", idle.Title())
+		idle.markdown(&b)
 	}
 	if r.Origin != nil {
 		r.Origin.markdown(&b)
@@ -41,6 +34,30 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
+func (s *Scenario) markdown(b *strings.Builder) {
+	head, rows := s.Table()
+	table(b, head, rows)
+	for _, v := range s.Verdicts {
+		fmt.Fprintf(b, "- %s\n", v)
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(b, "- Note: %s\n", n)
+	}
+	b.WriteString("\n")
+}
+
+func (i *Idle) markdown(b *strings.Builder) {
+	head, rows := i.Table()
+	table(b, head, rows)
+	for _, n := range i.Notes() {
+		fmt.Fprintf(b, "- Note: %s\n", n)
+	}
+	b.WriteString("\n")
+}
+
+// Interrupted is what a report says that is not whole.
+const Interrupted = "The run was interrupted: this is what was measured until then, and rounds may be missing."
+
 // Intro says what ran where, and how to read it.
 func (r *Report) Intro() string {
 	m, s := r.Machine, r.Settings
@@ -48,11 +65,23 @@ func (r *Report) Intro() string {
 	if s.Quick {
 		quick = " This was a quick run: short rounds, wide intervals."
 	}
-	return fmt.Sprintf("%s, Linux %s, %s, %s, %.0f GiB; servers on CPU %s, load (%s) on CPU %s; %d interleaved rounds of %.1f s, %.0f s in all."+
+	return fmt.Sprintf("%s, Linux %s, %s, %s, %.0f GiB; servers on CPU %s, load (%s) on CPU %s; %d interleaved rounds of %s, %.0f s in all."+
 		" CPU time per request is the server's, all its processes and the kernel's work for them: at saturation it decides how much a machine serves."+
 		" Medians of the rounds (lowest–highest); ratios with their %.0f %% interval; a winner is named only if the whole interval is on one side of 1 and the difference is %.0f %% or more.%s",
 		r.Started.UTC().Format("2006-01-02 15:04 UTC"), m.Kernel, m.Go, m.Processor, float64(m.Memory)/(1<<30),
-		cpuList(m.ServerCPU), s.Loader, cpuList(m.LoadCPU), s.Rounds, s.Seconds, r.Seconds, 100*stats.Confidence, 100*stats.Least, quick)
+		cpuList(m.ServerCPU), s.Loader, cpuList(m.LoadCPU), s.Rounds, r.lengths(), r.Seconds, 100*stats.Confidence, 100*stats.Least, quick)
+}
+
+// lengths are those of the measurements, in seconds.
+func (r *Report) lengths() string {
+	least := r.Settings.Seconds
+	for _, s := range r.Scenarios {
+		least = min(least, s.Seconds)
+	}
+	if least < r.Settings.Seconds {
+		return fmt.Sprintf("%.2f to %.2f s", least, r.Settings.Seconds)
+	}
+	return fmt.Sprintf("%.3g s", least)
 }
 
 func (r *Report) lossText() string {
@@ -89,20 +118,6 @@ func (s *Scenario) Table() (head []string, rows [][]string) {
 		row = append(row, calls, short(r.Switches.Median),
 			fmt.Sprintf("%.0f/%.0f %%", 100*r.Busy.Median, 100*r.Client.Median), fmt.Sprintf("%.1f", float64(r.Memory)/(1<<20)))
 		rows = append(rows, row)
-	}
-	return head, rows
-}
-
-// Table returns the head and rows as text.
-func (i *Idle) Table() (head []string, rows [][]string) {
-	head = []string{"server", "connections held", "server processes", "user KiB each", "kernel KiB each (both ends)", "CPU ms per s", "active connections", "their p50 ms", "their p99 ms", "CPU µs/request"}
-	for _, r := range i.Rows {
-		if r.Skipped != "" {
-			rows = append(rows, []string{r.Target, "left out: " + r.Skipped, "", "", "", "", "", "", "", ""})
-			continue
-		}
-		rows = append(rows, []string{r.Target, thousands(r.Held), fmt.Sprint(r.Processes), short(r.PerConn / 1024), short(r.Kernel / 1024), short(r.CPU),
-			thousands(r.Active), millis(r.ActiveP50), millis(r.ActiveP99), short(r.ActiveCPU)})
 	}
 	return head, rows
 }

@@ -13,17 +13,19 @@ import (
 
 // Report is the whole of a run.
 type Report struct {
-	Started   time.Time   `json:"started"`
-	Seconds   float64     `json:"seconds"` // that the run took
-	Machine   Machine     `json:"machine"`
-	Settings  Settings    `json:"settings"`
-	Targets   []Target    `json:"targets"`
-	Skipped   []string    `json:"skipped,omitempty"` // what was asked for and not done, and why
-	Notes     []string    `json:"notes,omitempty"`   // about the machine during the run
-	Losses    []string    `json:"losses"`            // where io_uring loses, by Judge
-	Scenarios []*Scenario `json:"scenarios"`
-	Idle      []*Idle     `json:"idle,omitempty"`
-	Origin    *Origin     `json:"origin,omitempty"`
+	Started  time.Time `json:"started"`
+	Seconds  float64   `json:"seconds"` // that the run took
+	Machine  Machine   `json:"machine"`
+	Settings Settings  `json:"settings"`
+	// Interrupted: it holds what was measured until then
+	Interrupted bool        `json:"interrupted,omitempty"`
+	Targets     []Target    `json:"targets"`
+	Skipped     []string    `json:"skipped,omitempty"` // what was asked for and not done, and why
+	Notes       []string    `json:"notes,omitempty"`   // about the machine during the run
+	Losses      []string    `json:"losses"`            // where io_uring loses, by Judge
+	Scenarios   []*Scenario `json:"scenarios"`
+	Idle        []*Idle     `json:"idle,omitempty"`
+	Origin      *Origin     `json:"origin,omitempty"`
 }
 
 // Machine is where it ran.
@@ -40,8 +42,17 @@ type Machine struct {
 type Settings struct {
 	Quick   bool    `json:"quick"`
 	Rounds  int     `json:"rounds"`
-	Seconds float64 `json:"seconds_per_measurement"`
+	Seconds float64 `json:"seconds_per_measurement"` // the most; a quick run measures for as long as its time allows
 	Loader  string  `json:"loader"`
+}
+
+// SetStart keeps the first line that a server printed.
+func (r *Report) SetStart(name, line string) {
+	for i := range r.Targets {
+		if r.Targets[i].Name == name {
+			r.Targets[i].Start = line
+		}
+	}
 }
 
 // Target is one server.
@@ -58,7 +69,8 @@ type Scenario struct {
 	Title       string   `json:"title"`
 	Connections int      `json:"connections"`
 	Waits       bool     `json:"waits,omitempty"` // handlers that wait: the CPU is not what limits
-	Base        string   `json:"base"`            // the ratios are to this target
+	Seconds     float64  `json:"seconds_per_measurement"`
+	Base        string   `json:"base"` // the ratios are to this target
 	Rows        []*Row   `json:"rows"`
 	Verdicts    []string `json:"verdicts"`
 	Notes       []string `json:"notes,omitempty"`
@@ -68,6 +80,7 @@ type Scenario struct {
 type Row struct {
 	Target  string  `json:"target"`
 	Skipped string  `json:"skipped,omitempty"` // why there are no rounds
+	Remark  string  `json:"remark,omitempty"`  // what has to be known about them
 	Rounds  []Round `json:"rounds,omitempty"`
 	Calls   float64 `json:"system_calls_per_request"` // -1 if unknown
 	Memory  int64   `json:"memory_bytes"`             // PSS of all its processes at the end
@@ -89,6 +102,7 @@ type Row struct {
 type Round struct {
 	Requests  int64          `json:"requests"`
 	Errors    int64          `json:"errors"`
+	Kinds     []string       `json:"error_kinds,omitempty"` // such as "3 × reset"
 	CPU       float64        `json:"cpu_us_per_request"`
 	PerSecond float64        `json:"requests_per_second"`
 	QuickP99  float64        `json:"quick_p99_us,omitempty"` // of quick requests beside those that wait
@@ -111,9 +125,13 @@ type Idle struct {
 type IdleRow struct {
 	Target    string  `json:"target"`
 	Skipped   string  `json:"skipped,omitempty"`
-	Processes int     `json:"processes"` // servers that shared the connections
+	Remark    string  `json:"remark,omitempty"`
+	Servers   int     `json:"servers"` // that shared the connections, each on a port of its own
 	Held      int     `json:"held"`
-	PerConn   float64 `json:"bytes_per_connection"` // user memory, PSS with them less without
+	Processes int     `json:"processes"` // of all servers
+	Threads   int     `json:"threads"`
+	Memory    int64   `json:"memory_bytes"`         // user memory, PSS of all processes, with the connections
+	PerConn   float64 `json:"bytes_per_connection"` // that less what there was without; all of it where each connection has a process
 	Kernel    float64 `json:"kernel_bytes_per_connection"`
 	CPU       float64 `json:"cpu_ms_per_second"` // of all its processes, while nothing happens
 	// requests on Active of the connections, one a second each, beside those that are idle
@@ -127,6 +145,8 @@ type IdleRow struct {
 type Origin struct {
 	WaitMS int          `json:"wait_ms"`
 	Rows   []*OriginRow `json:"rows"`
+	Idle   *Idle        `json:"idle,omitempty"`
+	Active *Scenario    `json:"active,omitempty"`
 	Notes  []string     `json:"notes,omitempty"`
 }
 

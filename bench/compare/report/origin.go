@@ -37,6 +37,9 @@ func (o *Origin) Table() (head []string, rows [][]string) {
 	return head, rows
 }
 
+// OriginNumbers introduces the tables of the two numbers.
+const OriginNumbers = "Two numbers belong to each server, and they are different things: what a connection costs that does nothing, and what a request costs that is answered at once."
+
 func (o *Origin) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "## %s\n\n%s\n\n", OriginTitle, o.Intro())
 	head, rows := o.Table()
@@ -45,4 +48,13 @@ func (o *Origin) markdown(b *strings.Builder) {
 		fmt.Fprintf(b, "- %s\n", n)
 	}
 	b.WriteString("\n")
+	if o.Idle == nil {
+		return
+	}
+	fmt.Fprintf(b, "%s\n\n### %s\n\n", OriginNumbers, o.Idle.Title())
+	o.Idle.markdown(b)
+	if o.Active != nil {
+		fmt.Fprintf(b, "### %s\n\n", o.Active.Title)
+		o.Active.markdown(b)
+	}
 }

@@ -30,6 +30,8 @@ func sample() *Report {
 	row := func(name string, costs ...float64) *Row {
 		return &Row{Target: name, Rounds: rounds(costs...), Calls: 2, Memory: 5 << 20}
 	}
+	active := &Scenario{Name: "plaintext64", Title: "Plaintext, 64 connections", Connections: 64, Base: "epoll", Rows: []*Row{
+		row("io_uring", 5, 5.1, 4.9), row("apache-prefork", 60, 61, 60)}}
 	return &Report{
 		Started:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Machine:  Machine{Kernel: "6.18", Processor: "P<1>", ServerCPU: []int{0}, LoadCPU: []int{1}},
@@ -46,7 +48,8 @@ func sample() *Report {
 		Idle: []*Idle{{Connections: 1000, Rows: []*IdleRow{{Target: "io_uring", Processes: 1, Held: 1000, PerConn: 400}, {Target: "node", Skipped: "no"}}}},
 		Origin: &Origin{WaitMS: 1000, Rows: []*OriginRow{
 			{Target: "io_uring", Connections: 10_000, PerSecond: 9_900, AtOnce: 9_900, Processes: 1, Memory: 90 << 20},
-			{Target: "apache-prefork", Connections: 10_000, PerSecond: 256, AtOnce: 256, Processes: 257, Memory: 400 << 20}}},
+			{Target: "apache-prefork", Connections: 10_000, PerSecond: 256, AtOnce: 256, Processes: 257, Memory: 400 << 20}},
+			Idle: &Idle{Connections: 1000, Rows: []*IdleRow{{Target: "apache-prefork", Servers: 1, Held: 256, PerConn: 300 << 10, Remark: "took 256"}}}, Active: active},
 	}
 }
 
@@ -89,7 +92,7 @@ func TestJudgeDisturbed(t *testing.T) {
 		t.Errorf("verdicts %q, losses %q", s.Verdicts, r.Losses)
 	}
 	notes := strings.Join(s.Notes, "\n")
-	for _, want := range []string{"3 of 6 measurements were disturbed", "up to 40 %", "epoll: round 1: 7 errors", "epoll: round 2 failed: broken"} {
+	for _, want := range []string{"3 of 6 measurements were disturbed", "up to 40 %", "epoll: 7 errors beside 2000 answers, in 1 of 3 rounds", "epoll: round 2 failed: broken"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("no %q in\n%s", want, notes)
 		}
@@ -119,7 +122,7 @@ func TestMarkdown(t *testing.T) {
 		}
 		columns = n
 	}
-	for _, want := range []string{"## Where io_uring loses", "## Plaintext, 64 connections", "0.50 (", "## 1,000 idle connections", "9,900", "257"} {
+	for _, want := range []string{"## Where io_uring loses", "## Plaintext, 64 connections", "0.50 (", "## 1,000 idle connections", "9,900", "257", "Note: apache-prefork: took 256", "### Plaintext, 64"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -142,6 +145,7 @@ func TestJSON(t *testing.T) {
 // The page holds every picture and nothing that comes from elsewhere.
 func TestHTML(t *testing.T) {
 	r := sample()
+	r.Interrupted = true
 	r.Judge()
 	var b bytes.Buffer
 	if err := r.WriteHTML(&b); err != nil {
@@ -153,9 +157,10 @@ func TestHTML(t *testing.T) {
 	}
 	// pictures: three scenarios with CPU, throughput and latency, one with quick
 	// requests besides, cost against connections, idle memory, three of the origin
+	// and four of its two numbers
 	pictures := regexp.MustCompile(`(?s)<svg .*?</svg>`).FindAllString(text, -1)
-	if len(pictures) != 15 {
-		t.Errorf("%d pictures, want 15", len(pictures))
+	if len(pictures) != 19 {
+		t.Errorf("%d pictures, want 19", len(pictures))
 	}
 	for _, p := range pictures {
 		d := xml.NewDecoder(strings.NewReader(p))
@@ -172,7 +177,7 @@ func TestHTML(t *testing.T) {
 			t.Errorf("a picture without the page's colours: %.300s", p)
 		}
 	}
-	for _, want := range []string{"prefers-color-scheme: dark", `name="viewport"`, "does not &lt;run&gt;", "P&lt;1&gt;", `id="origin"`} {
+	for _, want := range []string{"prefers-color-scheme: dark", `name="viewport"`, "does not &lt;run&gt;", "P&lt;1&gt;", `id="origin"`, `id="origin-idle1000"`, Interrupted} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,9 +19,9 @@ type Request struct {
 
 // Check asks once and compares the answer, so that no server is measured at
 // answering something else.
-func (s *Running) Check(q Request) error {
+func (s *Running) Check(ctx context.Context, q Request) error {
 	client := http.Client{Timeout: 70 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	req, err := http.NewRequest(q.Method, "http://"+s.Addr+q.Path, bytes.NewReader(q.Body))
+	req, err := http.NewRequestWithContext(ctx, q.Method, "http://"+s.Addr+q.Path, bytes.NewReader(q.Body))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -31,8 +32,8 @@ const patience = 15 * time.Second
 // firstPort is below the ephemeral range, so that no client's port collides.
 const firstPort = 18200
 
-// Start starts the server on a free port and waits until it accepts.
-func Start(t Target, e Env) (*Running, error) {
+// Start starts the server on a free port and waits until it accepts, or ctx ends.
+func Start(ctx context.Context, t Target, e Env) (*Running, error) {
 	if why := t.Missing(); why != "" {
 		return nil, errors.New(why)
 	}
@@ -52,13 +53,12 @@ func Start(t Target, e Env) (*Running, error) {
 	defer log.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = e.Dir, log, log
 	cmd.Env = environment()
-	ownGroup(cmd)
 	if err := pin.Start(cmd, e.CPUs); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	s.PID = cmd.Process.Pid
 	go func() { _ = cmd.Wait(); close(s.ended) }()
-	if err := s.awaitListening(); err != nil {
+	if err := s.awaitListening(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func environment() []string {
 	return env
 }
 
-func (s *Running) awaitListening() error {
+func (s *Running) awaitListening(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
@@ -86,6 +86,8 @@ func (s *Running) awaitListening() error {
 		select {
 		case <-s.ended:
 			return fmt.Errorf("%s does not run here: %s", s.Name, s.lastWords())
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
@@ -120,13 +122,16 @@ func (s *Running) StartLine() string {
 
 // Stop ends the server and all its processes, and waits for them.
 func (s *Running) Stop() {
-	endGroup(s.cmd, false)
+	pin.End(s.cmd, false)
 	select {
 	case <-s.ended:
 	case <-time.After(2 * time.Second): // drains for longer than anybody needs
 	}
-	endGroup(s.cmd, true)
+	pin.End(s.cmd, true)
 	<-s.ended
+	for wait := time.Now().Add(2 * time.Second); pin.Lives(s.cmd) && time.Now().Before(wait); { // those that were killed end soon
+		time.Sleep(time.Millisecond)
+	}
 }
 
 var nextPort = firstPort

@@ -25,6 +25,12 @@ type Target struct {
 	// Workers is how many requests or, with prefork, connections can be served
 	// at once; 0 for no limit but memory.
 	Workers int
+	// Forks says that a connection takes one of the workers for as long as it
+	// is open, and that they are processes.
+	Forks bool
+
+	// Built says that the server is a program of bench/peers.
+	Built bool
 
 	driver  string // of ringcore
 	command func(Env, int) (*exec.Cmd, error)
@@ -116,7 +122,7 @@ func Peers() []Target {
 		{Name: "node", What: "Node's http module, one process", command: node, missing: needs("node", "nodejs")},
 		{Name: "nginx", What: "nginx, a worker per CPU", command: nginx, missing: needs("nginx", "nginx")},
 		{Name: "apache-prefork", What: fmt.Sprintf("Apache prefork, at most %d processes (its default)", PreforkWorkers),
-			Workers: PreforkWorkers, command: apache("prefork", preforkLimits(PreforkWorkers)), missing: needs("apache2", "apache2")},
+			Workers: PreforkWorkers, Forks: true, command: apache("prefork", preforkLimits(PreforkWorkers)), missing: needs("apache2", "apache2")},
 		{Name: "apache-event", What: fmt.Sprintf("Apache event, at most %d threads (its default)", EventWorkers),
 			Workers: EventWorkers, command: apache("event", eventLimits), missing: needs("apache2", "apache2")},
 	}
@@ -128,13 +134,13 @@ const raisedWorkers = 2000
 // RaisedPrefork is Apache prefork with more processes than its default.
 func RaisedPrefork() Target {
 	return Target{
-		Name: "apache-prefork-2000", What: fmt.Sprintf("Apache prefork, at most %d processes", raisedWorkers), Workers: raisedWorkers,
+		Name: "apache-prefork-2000", What: fmt.Sprintf("Apache prefork, at most %d processes", raisedWorkers), Workers: raisedWorkers, Forks: true,
 		command: apache("prefork", preforkLimits(raisedWorkers)), missing: needs("apache2", "apache2"),
 	}
 }
 
 func goPeer(name, what string) Target {
-	return Target{Name: name, What: what, command: func(e Env, port int) (*exec.Cmd, error) {
+	return Target{Name: name, What: what, Built: true, command: func(e Env, port int) (*exec.Cmd, error) {
 		return exec.Command(e.Peers, "-server", name, "-root", e.Root, "-addr", addr(port)), nil
 	}}
 }

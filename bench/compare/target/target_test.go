@@ -49,12 +49,12 @@ func TestServers(t *testing.T) {
 			if why := target.Missing(); why != "" {
 				t.Skip(why)
 			}
-			s, err := Start(target, e)
+			s, err := Start(t.Context(), target, e)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, q := range requests {
-				if err := s.Check(q); err != nil {
+				if err := s.Check(t.Context(), q); err != nil {
 					if target.Name == "nginx" && !exists("/usr/lib/nginx/modules/ngx_http_echo_module.so") && (q.Method == "POST" || q.Path == "/slow?ms=50") {
 						t.Logf("without the echo module: %v", err)
 						continue
@@ -63,7 +63,7 @@ func TestServers(t *testing.T) {
 					t.Errorf("%v\n%s", err, log)
 				}
 			}
-			if err := s.Check(Request{"GET", "/plaintext", nil, []byte("something else")}); err == nil {
+			if err := s.Check(t.Context(), Request{"GET", "/plaintext", nil, []byte("something else")}); err == nil {
 				t.Error("the wrong answer passed the check")
 			}
 			tree, err := procfs.Tree(s.PID)
