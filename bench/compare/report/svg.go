@@ -178,7 +178,7 @@ func lines(title string, p *plot.Plot, list []series, marks []plot.Tick) templat
 	p.Y.Min, p.Y.Max = p.Y.Min/1.15, p.Y.Max*1.15
 	if marks != nil {
 		p.X.Tick.Marker = plot.ConstantTicks(marks)
-		p.X.Max = marks[len(marks)-1].Value * 1.08 // room for its label
+		p.X.Max = marks[len(marks)-1].Value * 1.13 // room for its label
 	} else {
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	}
