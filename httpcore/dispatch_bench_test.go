@@ -15,11 +15,11 @@ import (
 	"github.com/ringcore/ringcore/ring"
 )
 
-// crowd is a driver without a kernel, as nullDriver is, with many connections:
+// manyDriver is a driver without a kernel, as nullDriver is, with many connections:
 // each sends its next request when its response is there, and while all wait for
 // one, the loop sleeps until it is woken. So what a benchmark over it costs is
 // the way of a request to where its handler runs, and back.
-type crowd struct {
+type manyDriver struct {
 	*nullDriver
 	conns int
 	ready []ring.Token // connections whose response is there
@@ -27,15 +27,15 @@ type crowd struct {
 	woken chan struct{}
 }
 
-func (d *crowd) Accept(fd int, t ring.Token) {
+func (d *manyDriver) Accept(fd int, t ring.Token) {
 	for range d.conns {
 		d.nullDriver.Accept(fd, t)
 	}
 }
 
-func (d *crowd) Receive(_ int, t ring.Token) { d.ready = append(d.ready, t) }
+func (d *manyDriver) Receive(_ int, t ring.Token) { d.ready = append(d.ready, t) }
 
-func (d *crowd) Send(fd int, t ring.Token, p []byte) {
+func (d *manyDriver) Send(fd int, t ring.Token, p []byte) {
 	d.nullDriver.Send(fd, t, p)
 	d.ready = append(d.ready, t)
 	if d.last--; d.last == 0 {
@@ -43,14 +43,14 @@ func (d *crowd) Send(fd int, t ring.Token, p []byte) {
 	}
 }
 
-func (d *crowd) Wake() {
+func (d *manyDriver) Wake() {
 	select {
 	case d.woken <- struct{}{}:
 	default:
 	}
 }
 
-func (d *crowd) Wait(timeout time.Duration) error {
+func (d *manyDriver) Wait(timeout time.Duration) error {
 	for _, t := range d.ready[:min(len(d.ready), d.turns)] {
 		d.turns--
 		d.queue = append(d.queue, ring.Event{Token: t, Op: ring.OpReceive, N: len(d.data), Data: d.data, More: true})
@@ -72,10 +72,10 @@ func (d *crowd) Wait(timeout time.Duration) error {
 	return nil
 }
 
-// benchmarkCrowd has conns connections ask b.N times in all.
-func benchmarkCrowd(b *testing.B, dispatch Dispatch, conns int, handler fasthttp.RequestHandler) {
+// benchmarkMany has conns connections ask b.N times in all.
+func benchmarkMany(b *testing.B, dispatch Dispatch, conns int, handler fasthttp.RequestHandler) {
 	done := make(chan struct{})
-	d := &crowd{conns: conns, last: b.N, woken: make(chan struct{}, 1),
+	d := &manyDriver{conns: conns, last: b.N, woken: make(chan struct{}, 1),
 		nullDriver: &nullDriver{data: []byte("GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"), turns: b.N, done: done}}
 	s := New(&fasthttp.Server{Handler: handler}, WithDispatch(dispatch), WithLoops(1), func(o *options) {
 		o.tune.conn = func(o *conn.Options) {
@@ -96,17 +96,12 @@ func benchmarkCrowd(b *testing.B, dispatch Dispatch, conns int, handler fasthttp
 	_ = s.ShutdownWithContext(ctx)
 }
 
-func hello(ctx *fasthttp.RequestCtx) {
-	ctx.SetContentType("text/plain")
-	ctx.SetBodyString("Hello, World!")
-}
-
 // BenchmarkDispatch is a request's way to its handler and back: on the loop,
 // over a goroutine of the pool, and where the loop has learned that it is quick.
 func BenchmarkDispatch(b *testing.B) {
 	for _, dispatch := range []Dispatch{Inline, Pooled, Adaptive} {
 		for _, conns := range []int{1, 64} {
-			b.Run(fmt.Sprintf("%v/conns=%d", dispatch, conns), func(b *testing.B) { benchmarkCrowd(b, dispatch, conns, hello) })
+			b.Run(fmt.Sprintf("%v/conns=%d", dispatch, conns), func(b *testing.B) { benchmarkMany(b, dispatch, conns, hello) })
 		}
 	}
 }
@@ -123,7 +118,7 @@ func BenchmarkSuspend(b *testing.B) {
 					resume()
 				}
 			}()
-			benchmarkCrowd(b, Inline, conns, func(ctx *fasthttp.RequestCtx) {
+			benchmarkMany(b, Inline, conns, func(ctx *fasthttp.RequestCtx) {
 				hello(ctx)
 				waiting <- Suspend(ctx)
 			})
@@ -135,13 +130,13 @@ func BenchmarkSuspend(b *testing.B) {
 // as most are, and one that resumes the request at once.
 func BenchmarkAfter(b *testing.B) {
 	b.Run("stopped", func(b *testing.B) {
-		benchmarkCrowd(b, Inline, 64, func(ctx *fasthttp.RequestCtx) {
+		benchmarkMany(b, Inline, 64, func(ctx *fasthttp.RequestCtx) {
 			hello(ctx)
 			After(ctx, time.Minute, func(error) {}).Stop()
 		})
 	})
 	b.Run("fired", func(b *testing.B) {
-		benchmarkCrowd(b, Inline, 64, func(ctx *fasthttp.RequestCtx) {
+		benchmarkMany(b, Inline, 64, func(ctx *fasthttp.RequestCtx) {
 			hello(ctx)
 			resume := Suspend(ctx)
 			After(ctx, 0, func(error) { resume() })
