@@ -30,7 +30,7 @@ it: no new connections, what was accepted is finished. A second signal cuts.
                       $DATABASE_URL; scripts/postgres makes one)
   -db-over HOW        how its connections go: loop, the server's own, or net, Go's
                       (default net; loop not with inline dispatch)
-  -quiet              print nothing but errors
+  -quiet              print nothing but errors, and why it is not io_uring
 
 Routes:
   /, /plaintext       Hello, World!

@@ -29,10 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program builds the server once, as `go build` does; RINGCORE_TEST_SERVER
-// names one that is built already, where there is no go command.
+// serverVariable names a server that is built already, where there is no go
+// command.
+const serverVariable = "RINGCORE_TEST_SERVER"
+
+// program builds the server once, as `go build` does, unless there is one.
 var program = sync.OnceValues(func() (string, error) {
-	if name := os.Getenv("RINGCORE_TEST_SERVER"); name != "" {
+	if name := os.Getenv(serverVariable); name != "" {
 		return name, nil
 	}
 	dir, err := os.MkdirTemp("", "ringcore-server")
@@ -86,8 +89,13 @@ func startUnder(t *testing.T, before []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startCommand(t, append(append(before, name, "-addr", "127.0.0.1:0"), args...)...)
+}
+
+// startCommand runs words, which start the program, whose end is theirs.
+func startCommand(t *testing.T, words ...string) *process {
+	t.Helper()
 	p := &process{t: t, lines: make(chan string, 16), exited: make(chan error, 1)}
-	words := append(append(before, name, "-addr", "127.0.0.1:0"), args...)
 	p.cmd = exec.Command(words[0], words[1:]...)
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -112,7 +120,7 @@ func startUnder(t *testing.T, before []string, args ...string) *process {
 	line, ok := p.line()
 	if !ok {
 		err := <-p.exited
-		if strings.Contains(strings.Join(args, " "), "io_uring") && strings.Contains(p.stderr.String(), "io_uring") {
+		if strings.Contains(strings.Join(words, " "), "-driver io_uring") && strings.Contains(p.stderr.String(), "io_uring") {
 			t.Skipf("no io_uring here: %s", p.stderr.String())
 		}
 		t.Fatalf("no start line: %v, %s", err, p.stderr.String())

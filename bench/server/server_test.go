@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -227,6 +228,9 @@ func TestSecondSignalCuts(t *testing.T) {
 	}
 }
 
+// whyEpoll is what a server that would rather have io_uring says all the same.
+var whyEpoll = regexp.MustCompile(`(?m)^.* serving by epoll: io_uring is not available: .*\n`)
+
 func TestQuiet(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no SIGTERM on Windows")
@@ -253,8 +257,8 @@ func TestQuiet(t *testing.T) {
 		if strings.Contains(out.String(), "in use") {
 			continue // somebody else's port
 		}
-		if out.Len() != 0 || cmd.ProcessState.ExitCode() != 0 {
-			t.Errorf("exit %d, printed %q; want 0 and nothing", cmd.ProcessState.ExitCode(), &out)
+		if printed := whyEpoll.ReplaceAll(out.Bytes(), nil); len(printed) != 0 || cmd.ProcessState.ExitCode() != 0 {
+			t.Errorf("exit %d, printed %q; want 0 and nothing", cmd.ProcessState.ExitCode(), printed)
 		}
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // runtime specification, as far as ringcore's profile and the tests use it.
 type Profile struct {
 	DefaultAction   Action   `json:"defaultAction"`
-	DefaultErrnoRet uint32   `json:"defaultErrnoRet"`
+	DefaultErrnoRet uint32   `json:"defaultErrnoRet,omitempty"`
 	Architectures   []string `json:"architectures"`
 	Syscalls        []Rule   `json:"syscalls"`
 }
