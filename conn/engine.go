@@ -63,7 +63,9 @@ func Start(o Options) (*Engine, error) {
 		go l.main(ready)
 	}
 	for range e.loops {
-		err = errors.Join(err, <-ready)
+		if failed := <-ready; err == nil { // the others' errors are of the same kind
+			err = failed
+		}
 	}
 	if err != nil {
 		for _, l := range e.loops {

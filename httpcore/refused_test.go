@@ -26,11 +26,12 @@ const refusedVariable = "RINGCORE_TEST_REFUSED"
 
 // world is what a child process finds itself in.
 type world struct {
-	Driver   string
-	Profile  *seccomp.Profile `json:",omitempty"`
-	NoMemory bool             // RLIMIT_MEMLOCK is 0
-	NoFiles  bool             // RLIMIT_NOFILE is what is open once there is a listener
-	Nobody   bool             // an unprivileged user
+	Driver  string
+	Profile *seccomp.Profile `json:",omitempty"`
+	Memory  *uint64          `json:",omitempty"` // RLIMIT_MEMLOCK in bytes
+	NoFiles bool             // RLIMIT_NOFILE is what is open once there is a listener
+	User    int              // an unprivileged user, unless 0; newcomer: another one each time
+	Loops   int              // 0: the default
 
 	userNamespace bool // the parent's part
 }
@@ -43,14 +44,13 @@ type verdict struct {
 
 // enter puts the world into force.
 func (w *world) enter() error {
-	if w.NoMemory {
-		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{}); err != nil {
+	if w.Memory != nil {
+		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: *w.Memory, Max: *w.Memory}); err != nil {
 			return err
 		}
 	}
-	if w.Nobody {
-		const nobody = 65534
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+	if w.User != 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(w.User), syscall.Setuid(w.User)); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (w *world) live() error {
 		return err
 	}
 	out := json.NewEncoder(os.Stdout)
-	s := New(&fasthttp.Server{Handler: hello}, WithDriver(kind), WithReady(func(i Info) {
+	s := New(&fasthttp.Server{Handler: hello}, WithDriver(kind), WithLoops(w.Loops), WithReady(func(i Info) {
 		_ = out.Encode(verdict{Driver: i.Driver, Reason: i.Reason, Tier: i.Tier, Addr: i.Addr.String()})
 	}))
 	go func() {
@@ -102,6 +102,10 @@ func (w *world) live() error {
 func (w world) try(t *testing.T, kind DriverKind) verdict {
 	t.Helper()
 	w.Driver = kind.String()
+	if w.User == newcomer {
+		lastUser++
+		w.User = lastUser
+	}
 	spec, err := json.Marshal(w)
 	if err != nil {
 		t.Fatal(err)
@@ -265,22 +269,7 @@ func TestRefused(t *testing.T) {
 	t.Run("RLIMIT_NOFILE", func(t *testing.T) {
 		world{NoFiles: true}.wantError(t, "too many open files", "RLIMIT_NOFILE")
 	})
-	t.Run("RLIMIT_MEMLOCK", func(t *testing.T) { testNoMemory(t) })
-}
-
-// testNoMemory: not every kernel counts the memory of rings (6.18 does, 6.1 and
-// 7.3 do not); one that does says ENOMEM.
-func testNoMemory(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can become nobody")
-	}
-	w := world{NoMemory: true, Nobody: true}
-	if v := w.try(t, IOUring); v.Err == "" {
-		t.Logf("this kernel does not count rings: %s %s", v.Driver, v.Tier)
-		w.wantRing(t)
-		return
-	}
-	w.wantError(t, "cannot allocate memory", "RLIMIT_MEMLOCK")
+	t.Run("RLIMIT_MEMLOCK", testMemoryLimit)
 }
 
 // TestLikeGVisor: a kernel that has nothing but what a server needs without
@@ -310,7 +299,7 @@ func TestIOUringDisabled(t *testing.T) {
 		}
 		t.Run("root", func(t *testing.T) { world{}.wantRing(t) })
 		words := []string{"kernel.io_uring_disabled is 1", "kernel.io_uring_group"}
-		t.Run("nobody", func(t *testing.T) { world{Nobody: true}.wantRefused(t, words...) })
+		t.Run("nobody", func(t *testing.T) { world{User: nobody}.wantRefused(t, words...) })
 		t.Run("user namespace", func(t *testing.T) { world{userNamespace: true}.wantRefused(t, words...) })
 	case "2":
 		world{}.wantRefused(t, "kernel.io_uring_disabled is 2", "set kernel.io_uring_disabled=0")

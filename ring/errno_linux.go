@@ -75,13 +75,24 @@ func exhausted(failed *stepError) error {
 	advice := ""
 	switch failed.errno {
 	case unix.ENOMEM:
-		advice = " (out of memory, or over RLIMIT_MEMLOCK, ulimit -l)"
+		advice = " (" + memoryAdvice() + ")"
 	case unix.EMFILE:
 		advice = " (this process is at RLIMIT_NOFILE, ulimit -n)"
 	case unix.ENFILE:
 		advice = " (the system is at fs.file-max)"
 	}
 	return fmt.Errorf("ring: %w%s", failed, advice)
+}
+
+// memoryAdvice tells the limit that rings count against on some kernels, for
+// processes without CAP_IPC_LOCK.
+func memoryAdvice() string {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil || limit.Cur == unix.RLIM_INFINITY {
+		return "out of memory; RLIMIT_MEMLOCK is unlimited"
+	}
+	return fmt.Sprintf("out of memory, or over RLIMIT_MEMLOCK, %d KiB for the rings of all processes of a user: "+
+		"raise it with ulimit -l, LimitMEMLOCK= of systemd or --ulimit memlock of Docker, or run fewer loops", limit.Cur>>10)
 }
 
 // refused finds words for a refusal. disabled is the value of the sysctl
