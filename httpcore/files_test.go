@@ -276,7 +276,7 @@ func TestFilesPrecompressed(t *testing.T) {
 		s.age("b.js", time.Hour)
 		s.age("c.js.gz", time.Hour) // older than c.js
 		c := s.serve(m, &Files{Precompressed: true}).dial()
-		tags := map[string]string{}
+		tags := map[string]string{} // of each path's representations: another file may have the same
 		for _, want := range []struct{ path, accept, coding string }{
 			{"a.js", "", ""},
 			{"a.js", "br, gzip, zstd", "br"},
@@ -303,10 +303,10 @@ func TestFilesPrecompressed(t *testing.T) {
 				t.Errorf("%s: type %q", want.path, resp.Header.Get("Content-Type"))
 			}
 			etag := resp.Header.Get("ETag")
-			if other := tags[etag]; other != "" && other != body {
+			if other := tags[want.path+etag]; other != "" && other != body {
 				t.Errorf("%s and %s have the tag %s", body, other, etag)
 			}
-			tags[etag] = body
+			tags[want.path+etag] = body
 			if r := c.ask("GET", "/"+want.path, "Accept-Encoding: "+want.accept, "If-None-Match: "+etag); r.StatusCode != 304 {
 				t.Errorf("%s for %q with its tag: %d", want.path, want.accept, r.StatusCode)
 			}

@@ -90,6 +90,9 @@ var probeDriver = sync.OnceValue(func() error {
 	s := New(&fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}, WithDriver(IOUring), WithMaxTier(forcedTier()))
 	b, err := newBackend(s)
 	if err == nil {
+		if tier := b.(*loopBackend).engine.Tier(); forcedTier() != TierBest && tier != forcedTier() {
+			panic("the forced tier is not to be had: " + tier.String())
+		}
 		err = b.shutdown(context.Background())
 	}
 	return err
