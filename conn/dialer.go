@@ -210,7 +210,7 @@ func (nc *netConn) connect(l *Loop) {
 		if errors.As(err, &errno) {
 			err = os.NewSyscallError("connect", errno)
 		}
-		l.woken = true
+		l.StepBack()
 		nc.opened(err)
 	})
 	if c := nc.ref.Conn(); c != nil {

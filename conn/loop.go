@@ -187,7 +187,6 @@ func (l *Loop) turn() error {
 		}
 		l.runTasks() // handlers may have finished meanwhile
 	}
-	l.stepBack()
 	l.feed()
 	l.feedHungry()
 	l.feedFiles()
@@ -217,13 +216,19 @@ func (l *Loop) take() (n int) {
 // wait submits and sleeps until there is something to do.
 func (l *Loop) wait() error {
 	timeout := l.timeout()
+	l.wakeAt = 0
+	if l.woken {
+		l.woken = false
+		if l.yields {
+			return l.stepBack()
+		}
+	}
 	// From here on a Post wakes the loop. Look once more at what was posted
 	// before the flag could be seen.
 	l.inbox.sleeping.Store(true)
 	if l.inbox.head.Load() != nil {
 		timeout = 0
 	}
-	l.wakeAt = 0
 	err := l.driver.Wait(timeout)
 	l.inbox.sleeping.Store(false)
 	l.now = l.opts.Clock()

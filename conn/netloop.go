@@ -17,7 +17,7 @@ func (netHandler) Opened(c *Conn) {
 	f := nc.opened
 	nc.opened = nil
 	f(nil)
-	c.loop.woken = true
+	c.loop.StepBack()
 }
 
 // Data takes everything: when nobody reads, receiving pauses.
@@ -73,7 +73,7 @@ func (netHandler) Closed(c *Conn, err error) {
 // notify wakes who waits for h.
 func (nc *netConn) notify(h *half) {
 	if h.notify() {
-		nc.loop.woken = true
+		nc.loop.StepBack()
 	}
 }
 
@@ -142,15 +142,15 @@ func localAddr(c *Conn, remote net.Addr) net.Addr {
 	return &net.UnixAddr{Net: "unix"}
 }
 
-// stepBack lets the goroutines that were woken in this turn run, where the only
-// processor is the loop's: the runtime would notice late that it sleeps.
-func (l *Loop) stepBack() {
-	if !l.woken {
-		return
-	}
-	l.woken = false
-	if l.yields {
-		runtime.Gosched()
-		l.runTasks() // what they want of the loop joins this turn
-	}
+// StepBack says that goroutines were woken in this turn. Where the loop's
+// processor is the only one they run before it sleeps, and after what it has to
+// send is sent: the runtime would notice late that it sleeps.
+func (l *Loop) StepBack() { l.woken = true }
+
+// stepBack is wait for a loop that does not sleep but lets others run.
+func (l *Loop) stepBack() error {
+	err := l.driver.Wait(0)
+	runtime.Gosched()
+	l.now = l.opts.Clock()
+	return err
 }

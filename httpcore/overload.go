@@ -45,6 +45,7 @@ func (pl *pool) refuse(x *exchange) {
 		x.ctx.Error("The server is busy", fasthttp.StatusServiceUnavailable)
 		x.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 		x.state, x.chain = exchangeDone, nil
+		pl.refused++
 		x = next
 	}
 	sh := pl.p.shared
@@ -59,28 +60,52 @@ func (pl *pool) refuse(x *exchange) {
 // loop has a processor again: with thousands of them the loop would stand still.
 type crowd struct {
 	sample [1]metrics.Sample // of who has waking
-	later  atomic.Bool
+	later  atomic.Bool       // the timer of signalLater is armed; what follows is its own
+	head   uint64            // of the ring, when it looked last
+	since  int64             // when it found it there first, or forced a worker
+	bound  int64             // how long it may stay there
+	force  atomic.Bool       // one more worker, crowd or not
 }
+
+const (
+	firstBound = int64(10 * time.Millisecond) // without any job being taken up, before another worker starts
+	lastBound  = 16 * firstBound              // after several such
+)
 
 // crowded reports whether goroutines queue for the processors. For who has waking.
 func (pl *pool) crowded() bool {
-	if pl.workers.Load()-pl.idle.Load() < 2*pl.procs {
-		return false
-	}
-	s := pl.crowd.sample[:]
+	return pl.workers.Load()-pl.idle.Load() >= pl.procs && runnable(&pl.crowd.sample) > uint64(2*pl.procs) &&
+		!pl.crowd.force.Swap(false)
+}
+
+// runnable returns how many goroutines wait for a processor.
+func runnable(s *[1]metrics.Sample) uint64 {
 	s[0].Name = "/sched/goroutines/runnable:goroutines"
-	metrics.Read(s)
-	return s[0].Value.Kind() == metrics.KindUint64 && s[0].Value.Uint64() > uint64(3*pl.procs)
+	if metrics.Read(s[:]); s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return s[0].Value.Uint64()
 }
 
 // signalLater looks again in a moment: those who can run now may all block.
 func (pl *pool) signalLater() {
 	if pl.crowd.later.CompareAndSwap(false, true) {
-		time.AfterFunc(time.Millisecond, func() {
-			pl.crowd.later.Store(false)
-			if !pl.ring.empty() {
-				pl.signal()
-			}
-		})
+		time.AfterFunc(time.Millisecond, pl.lookAgain)
+	}
+}
+
+// lookAgain signals, and forces a worker if it was in vain for long: those who
+// crowd may be none of the workers, while all of these block.
+func (pl *pool) lookAgain() {
+	c, now := &pl.crowd, clock()
+	if head := pl.ring.head.Load(); head != c.head || c.bound == 0 {
+		c.head, c.since, c.bound = head, now, firstBound
+	} else if now-c.since > c.bound {
+		c.since, c.bound = now, min(2*c.bound, lastBound)
+		c.force.Store(true)
+	}
+	c.later.Store(false)
+	if !pl.ring.empty() {
+		pl.signal()
 	}
 }

@@ -159,56 +159,99 @@ func TestPlacesComeBack(t *testing.T) {
 	})
 }
 
-// Ten times as many requests as there is room for: each is answered, by 200 or
-// 503, quick ones are served meanwhile, memory stays, and afterwards all is well.
+// Ten times as many requests as there is room for, of handlers that wait and of
+// handlers that burn: each is answered, by 200, or by 503 if the others do not
+// wait, quick ones are served meanwhile, and afterwards all is well.
 func TestOverload(t *testing.T) {
-	const clients, rounds = 100, 20
-	runPooled(t, func(t *testing.T, m mode) {
-		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-			if string(ctx.Path()) == "/slow" {
-				time.Sleep(2 * time.Millisecond)
+	const clients, rounds = 60, 6
+	ways := map[string]func(){
+		"sleep": func() { time.Sleep(time.Millisecond) },
+		"burn": func() {
+			for begun := time.Now(); time.Since(begun) < time.Millisecond; { //nolint:revive // burns
 			}
-		}}, WithLoops(1), WithMaxHandlers(4), WithMaxWaiting(6))
-		var wg sync.WaitGroup
-		var served, refused atomic.Int64
-		errs := make(chan error, clients)
-		for range clients {
-			c := ts.dial()
-			wg.Go(func() {
-				for range rounds {
-					if _, err := c.Write([]byte(get("/slow"))); err != nil {
-						errs <- err
-						return
+		},
+	}
+	for name, waiting := range map[string]int{"refuse": 6, "wait": -1} {
+		for way, slow := range ways {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				runPooled(t, func(t *testing.T, m mode) {
+					ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+						if string(ctx.Path()) == "/slow" {
+							slow()
+						}
+					}}, WithLoops(1), WithMaxHandlers(4), WithMaxWaiting(waiting))
+					served, refused, too := ts.flood(clients, rounds)
+					if served == 0 || served+refused != clients*rounds || (refused > 0) != (waiting >= 0) {
+						t.Errorf("%d served and %d refused of %d", served, refused, clients*rounds)
 					}
-					r, err := c.tryResponse("GET")
-					switch {
-					case err != nil:
-						errs <- err
-						return
-					case r.StatusCode == 200:
-						served.Add(1)
-					case r.StatusCode == 503:
-						refused.Add(1)
-					default:
-						errs <- fmt.Errorf("status %d", r.StatusCode)
-						return
+					if n := ts.Stats(t.Context())[0].Refused; n != uint64(refused+too) {
+						t.Errorf("%d refusals are counted, of %d", n, refused+too)
 					}
-				}
+					ts.wantServes("/slow", "")
+					if n := ts.jobs(); n != 0 {
+						t.Errorf("%d jobs are left", n)
+					}
+				})
 			})
 		}
-		wg.Wait()
-		close(errs)
-		for err := range errs {
-			t.Error(err)
+	}
+}
+
+// flood has so many clients make requests for "/slow", so many each, and one for
+// "/quick" all along. It returns how many of the slow ones were answered 200 and 503, and how
+// many of the quick ones 503.
+func (ts *testServer) flood(clients, rounds int) (served, refused, too int64) {
+	var wg sync.WaitGroup
+	var ok, busy atomic.Int64
+	errs := make(chan error, clients+1)
+	ask := func(c *client, path string) error {
+		if _, err := c.Write([]byte(get(path))); err != nil {
+			return err
 		}
-		if served.Load()+refused.Load() != clients*rounds || refused.Load() == 0 || served.Load() == 0 {
-			t.Errorf("%d served and %d refused of %d", served.Load(), refused.Load(), clients*rounds)
+		r, err := c.tryResponse("GET")
+		switch {
+		case err != nil:
+			return err
+		case r.StatusCode != 200 && r.StatusCode != 503:
+			return fmt.Errorf("status %d", r.StatusCode)
+		case path == "/quick" && r.StatusCode == 503:
+			too++ // there is but one of these
+		case path == "/quick":
+		case r.StatusCode == 200:
+			ok.Add(1)
+		default:
+			busy.Add(1)
 		}
-		ts.wantServes("/slow", "")
-		if n := ts.jobs(); n != 0 {
-			t.Errorf("%d jobs are left", n)
+		return nil
+	}
+	for range clients {
+		c := ts.dial()
+		wg.Go(func() {
+			for range rounds {
+				if err := ask(c, "/slow"); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	var err error
+	for c := ts.dial(); err == nil; {
+		select {
+		case <-ended:
+			close(errs)
+			for err := range errs {
+				ts.t.Error(err)
+			}
+			return ok.Load(), busy.Load(), too
+		default:
+			err = ask(c, "/quick")
 		}
-	})
+	}
+	ts.t.Fatalf("a quick request: %v", err)
+	return 0, 0, 0
 }
 
 // Handlers that want the processor do not multiply: those that are ready to run
@@ -234,6 +277,39 @@ func TestBusyHandlersDoNotMultiply(t *testing.T) {
 		ts.onPools(func(pl *pool) { most = pl.workers.Load() })
 		if most > n/4 {
 			t.Errorf("%d workers for %d handlers that burn", most, n)
+		}
+	})
+}
+
+// Handlers that wait for each other all begin, although goroutines that are none
+// of the pool's want all the processor time there is.
+func TestBlockedHandlersBesideHogs(t *testing.T) {
+	runPooled(t, func(t *testing.T, m mode) {
+		const n, hogs = 4, 4
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		var all sync.WaitGroup
+		all.Add(n)
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			all.Done()
+			all.Wait() // for the others to have begun
+			echo(ctx)
+		}}, WithLoops(1))
+		var stop atomic.Bool
+		defer stop.Store(true)
+		for range hogs {
+			go func() {
+				for !stop.Load() { //nolint:revive // burns
+				}
+			}()
+		}
+		var clients []*client
+		for range n {
+			c := ts.dial()
+			c.send(get("/"))
+			clients = append(clients, c)
+		}
+		for _, c := range clients {
+			c.want(200, "GET /||")
 		}
 	})
 }

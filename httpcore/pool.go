@@ -4,6 +4,7 @@ package httpcore
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,9 @@ type pool struct {
 	endedAt int64       // the turn whose turnEnd has been; the loop's
 	yields  bool        // one processor only: workers run while the loop yields
 	places  places
+	refused uint64 // requests, for want of a place; the loop's
 	crowd   crowd
+	ready   [1]metrics.Sample // the loop's
 
 	maxWorkers, procs int64
 
@@ -51,8 +54,8 @@ func newPool(p *protocol) *pool {
 	pl.maxWorkers, pl.places.total = p.cfg.poolLimits()
 	pl.procs = int64(runtime.GOMAXPROCS(0))
 	pl.yields = pl.procs == 1
-	pl.spread.Store(!pl.yields)
 	pl.adaptive = p.cfg.dispatch == Adaptive
+	pl.spread.Store(!pl.yields || pl.adaptive)
 	pl.routes.init()
 	pl.nudge.Run = func(*conn.Loop) { pl.nudged = false }
 	return pl
@@ -88,8 +91,10 @@ func (pl *pool) submit(x *exchange) bool {
 	return true
 }
 
-// maxYields bounds how often the loop steps back for its workers in one turn.
-const maxYields = 16
+const (
+	maxYields = 16        // how often the loop steps back for its workers in one turn
+	slice     = 1_000_000 // ns, how long it does so, or a worker runs, before others get a chance
+)
 
 // turnEnd sees to it that what was submitted gets a worker, and runs what is
 // quick here. It reports whether the loop is still this goroutine's.
@@ -100,10 +105,16 @@ func (pl *pool) turnEnd() bool {
 
 func (pl *pool) handOut() {
 	pl.endedAt = pl.p.loop.Now()
-	if !pl.fresh && len(pl.backlog) == 0 {
-		return
+	if pl.fresh || len(pl.backlog) > 0 {
+		pl.fresh = false
+		pl.handOutFresh()
 	}
-	pl.fresh = false
+	if pl.yields && pl.workers.Load() > pl.idle.Load() && runnable(&pl.ready) > 0 {
+		pl.p.loop.StepBack()
+	}
+}
+
+func (pl *pool) handOutFresh() {
 	n := 0
 	for n < len(pl.backlog) && pl.ring.push(pl.backlog[n]) {
 		n++
@@ -114,16 +125,20 @@ func (pl *pool) handOut() {
 		pl.backlog = pl.backlog[:m]
 	}
 	pl.signal()
-	if !pl.yields {
+	if !pl.yields || pl.adaptive { // what is quick does not wait for workers
 		return
 	}
 	// The only processor is ours: step back until the workers have finished or
 	// block. What they finish joins this turn, without a wake-up.
 	pl.spread.Store(false)
+	begun := clock()
 	for range maxYields {
 		runtime.Gosched()
 		if pl.ring.empty() {
 			return
+		}
+		if clock()-begun > slice {
+			break
 		}
 		pl.signal()
 	}
@@ -189,6 +204,7 @@ func (w *worker) work(first *exchange) {
 	if first != nil {
 		w.runChain(first, false)
 	}
+	begun := int64(0) // since when it has run without giving way, 0: not at all
 	for woken := first == nil; ; {
 		x := pl.ring.pop()
 		if woken {
@@ -203,7 +219,14 @@ func (w *worker) work(first *exchange) {
 				pl.signal() // x may block: somebody else looks after the rest
 			}
 			w.placed = true
+			if begun == 0 {
+				begun = clock()
+			}
 			w.runChain(x, false)
+			if clock()-begun > slice {
+				runtime.Gosched()
+				begun = 0
+			}
 			continue
 		}
 		pl.idle.Add(1)
@@ -216,7 +239,7 @@ func (w *worker) work(first *exchange) {
 		if !<-pl.wake {
 			return
 		}
-		woken = true
+		woken, begun = true, 0
 	}
 }
 

@@ -27,6 +27,9 @@ type LoopStats struct {
 	// TakenOver is how often the loop was taken over from a handler that blocked
 	// it (Adaptive dispatch).
 	TakenOver uint64
+	// Refused is how many requests were answered 503 because too many others
+	// waited for a goroutine (WithMaxWaiting).
+	Refused uint64
 	// P50 and P99 tell how long responses took since the previous call of Stats,
 	// within 10 %: from the turn in which the request's head was complete until
 	// the response was given out for sending. Zero when there were none.

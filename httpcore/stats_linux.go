@@ -54,6 +54,9 @@ func (p *protocol) stats(l *conn.Loop) LoopStats {
 		Enters: c.Enters, Submitted: c.Submitted, Completed: c.Completed,
 		Buffers: c.Buffers, BuffersInUse: c.BuffersInUse, TakenOver: c.TakenOver,
 	}
+	if p.pool != nil {
+		s.Refused = p.pool.refused
+	}
 	if t := p.times; t != nil {
 		s.P50, s.P99 = t.percentile(0.5), t.percentile(0.99)
 	}

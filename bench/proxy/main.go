@@ -14,11 +14,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/ringcore/ringcore/bench/procs"
 	"github.com/ringcore/ringcore/httpcore"
 )
 
@@ -55,6 +57,7 @@ func run(c config) error {
 	if err != nil {
 		return err
 	}
+	procs.Set(0, c.loops, dispatch)
 	upstream := &fasthttp.HostClient{
 		Addr: c.upstream, MaxConns: c.conns, MaxIdleConnDuration: time.Minute,
 		NoDefaultUserAgentHeader: true, DisablePathNormalizing: true,
@@ -62,8 +65,8 @@ func run(c config) error {
 	s := httpcore.New(&fasthttp.Server{Handler: forward(upstream, c.timeout)},
 		httpcore.WithDriver(driver), httpcore.WithDispatch(dispatch), httpcore.WithLoops(c.loops),
 		httpcore.WithReady(func(i httpcore.Info) {
-			fmt.Printf("proxy: driver=%s loops=%d dispatch=%s dial=%s address=%s upstream=%s\n",
-				i.Driver, i.Loops, i.Dispatch, c.dial, i.Addr, c.upstream)
+			fmt.Printf("proxy: driver=%s loops=%d dispatch=%s procs=%d dial=%s address=%s upstream=%s\n",
+				i.Driver, i.Loops, i.Dispatch, runtime.GOMAXPROCS(0), c.dial, i.Addr, c.upstream)
 		}))
 	switch c.dial {
 	case "loop":

@@ -24,6 +24,8 @@ it: no new connections, what was accepted is finished. A second signal cuts.
                       quick and on goroutines else; pooled, on goroutines; or
                       inline, on the loop, which they must never block
                       (default adaptive)
+  -procs N            GOMAXPROCS; 0 leaves it to Go, but with adaptive dispatch sees
+                      to it that it is two more than the loops (default 0)
   -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
   -root DIR           also serve the files under DIR at their own path
   -db URL             PostgreSQL for the routes below that need it (default
@@ -48,7 +50,7 @@ Routes:
   /db/sleep?ms=N      waits N milliseconds, 0 to 60000, in the database (default 50)
 `
 
-// maxLoops bounds -loops: more than any machine has use for.
+// maxLoops bounds -loops and -procs: more than any machine has use for.
 const maxLoops = 1024
 
 // config is what the flags say.
@@ -56,6 +58,7 @@ type config struct {
 	addr     string
 	driver   httpcore.DriverKind
 	loops    int
+	procs    int
 	dispatch httpcore.Dispatch
 	tier     httpcore.Tier
 	root     string
@@ -76,13 +79,15 @@ func parseFlags(args []string) (config, error) {
 	fs.StringVar(&c.root, "root", "", "")
 	fs.StringVar(&c.db, "db", os.Getenv("DATABASE_URL"), "")
 	fs.BoolVar(&c.quiet, "quiet", false, "")
-	fs.Func("loops", "", func(s string) (err error) {
-		c.loops, err = strconv.Atoi(s)
-		if err != nil || c.loops < 0 || c.loops > maxLoops {
-			return fmt.Errorf("want a whole number from 0 to %d", maxLoops)
-		}
-		return nil
-	})
+	for name, into := range map[string]*int{"loops": &c.loops, "procs": &c.procs} {
+		fs.Func(name, "", func(s string) (err error) {
+			*into, err = strconv.Atoi(s)
+			if err != nil || *into < 0 || *into > maxLoops {
+				return fmt.Errorf("want a whole number from 0 to %d", maxLoops)
+			}
+			return nil
+		})
+	}
 	fs.Func("db-over", "", func(s string) error {
 		if s != "loop" && s != "net" {
 			return errors.New("want loop or net")

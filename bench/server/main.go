@@ -13,9 +13,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
+	"github.com/ringcore/ringcore/bench/procs"
 	"github.com/ringcore/ringcore/httpcore"
 	"github.com/valyala/fasthttp"
 )
@@ -53,6 +55,7 @@ func serve(c config, out io.Writer) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	procs.Set(c.procs, c.loops, c.dispatch)
 	db, err := openDatabase(c.db)
 	if err != nil {
 		return err
@@ -143,6 +146,6 @@ func startLine(info httpcore.Info) string {
 	case info.Reason != "":
 		driver += fmt.Sprintf(" (%s)", info.Reason)
 	}
-	return fmt.Sprintf("ringcore: driver=%s loops=%d dispatch=%s address=http://%s",
-		driver, info.Loops, info.Dispatch, info.Addr)
+	return fmt.Sprintf("ringcore: driver=%s loops=%d dispatch=%s procs=%d address=http://%s",
+		driver, info.Loops, info.Dispatch, runtime.GOMAXPROCS(0), info.Addr)
 }

@@ -15,10 +15,12 @@ import (
 	"time"
 )
 
-// answer is when a request was sent and how long its answer took.
+// answer is when a request was sent, how long its answer took, and whether that
+// was 503.
 type answer struct {
-	begun time.Time
-	took  time.Duration
+	begun   time.Time
+	took    time.Duration
+	refused bool
 }
 
 // load is what the flags say, and what comes of it.
@@ -168,7 +170,7 @@ func (l *load) quickly(i int) error {
 			took = append(took, time.Since(begun))
 			if l.seconds {
 				l.mu.Lock()
-				l.all = append(l.all, answer{begun, time.Since(begun)})
+				l.all = append(l.all, answer{begun: begun, took: time.Since(begun)})
 				l.mu.Unlock()
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ringcore/ringcore/bench/procs"
 	"github.com/ringcore/ringcore/httpcore"
 )
 
@@ -49,6 +50,11 @@ func run(args []string) error {
 	fs.BoolVar(&l.seconds, "seconds", false, "also print a line for each second")
 	fs.IntVar(&l.hold, "hold", 0, "instead: have so many requests suspended at once for -t, and print what they cost")
 	fs.DurationVar(&l.span, "t", 3*time.Second, "length of the measurement")
+	o := overload{load: &l, calm: 3 * time.Second}
+	fs.Float64Var(&o.times, "overload", 0, "instead: ask for so many times what the slow path sustains for -t, with -rate quick requests and -slow-rate slow ones a second to look at, before, meanwhile and after")
+	fs.IntVar(&o.flood, "flood", 500, "with -overload: its connections")
+	fs.IntVar(&o.fill, "fill", 16, "with -overload: connections that find out what the slow path sustains")
+	fs.DurationVar(&o.finish, "after", 5*time.Second, "with -overload: how long to look on afterwards")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -63,6 +69,12 @@ func run(args []string) error {
 		if l.hold > 0 {
 			return l.holdAll(os.Stdout)
 		}
+		if o.times > 0 {
+			if l.slow == "" || l.rate <= 0 || l.slowRate <= 0 || o.flood < 1 || o.fill < 1 {
+				return errors.New("-overload wants -slow, -rate, -slow-rate, and -flood and -fill from 1")
+			}
+			return o.run(os.Stdout)
+		}
 		return l.run(os.Stdout)
 	}
 	kind, err := httpcore.ParseDriver(*driver)
@@ -73,5 +85,6 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	procs.Set(0, *loops, how)
 	return serve(*addr, httpcore.WithMaxHandlers(*handlers), httpcore.WithMaxWaiting(*waiting), httpcore.WithDriver(kind), httpcore.WithDispatch(how), httpcore.WithLoops(*loops))
 }
