@@ -117,10 +117,10 @@ func (l *Loop) main(ready chan<- error) {
 	if s, ok := d.(interface{ Shutdown(fd, how int) error }); ok {
 		l.shutdown = s.Shutdown // a simulated kernel has sockets of its own
 	}
-	l.now = l.opts.Clock()
 	l.thread.Store(int64(unix.Gettid()))
 	l.yields = runtime.GOMAXPROCS(0) == 1
 	l.handler = noHandler{}
+	l.now = l.opts.Clock() // as late as can be: handlers may compare it with their own clocks
 	if l.opts.Handler != nil {
 		l.handler = l.opts.Handler(l)
 	}
