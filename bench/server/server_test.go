@@ -37,7 +37,7 @@ func TestHelp(t *testing.T) {
 	if code := run([]string{"-h"}, &out, &errs); code != 0 || errs.Len() != 0 {
 		t.Fatalf("exit %d, stderr %q; want 0 and nothing", code, &errs)
 	}
-	for _, name := range []string{"-addr", "-driver", "-loops", "-dispatch", "-max-tier", "-root", "-quiet"} {
+	for _, name := range []string{"-addr", "-driver", "-loops", "-procs", "-dispatch", "-max-tier", "-root", "-quiet"} {
 		if !strings.Contains(out.String(), name) {
 			t.Errorf("the help does not mention %s", name)
 		}
@@ -69,7 +69,7 @@ func TestServes(t *testing.T) {
 	for _, s := range setups() {
 		t.Run(s[0]+"/"+s[1], func(t *testing.T) {
 			p := startServer(t, "-driver", s[0], "-dispatch", s[1], "-root", root)
-			for _, want := range []string{s[0], "dispatch=" + s[1], "loops="} {
+			for _, want := range []string{s[0], "dispatch=" + s[1], "loops=", "procs="} {
 				if s[0] != "auto" && !strings.Contains(p.start, want) {
 					t.Errorf("start line %q does not say %q", p.start, want)
 				}

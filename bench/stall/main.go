@@ -50,7 +50,7 @@ func run(args []string) error {
 	fs.BoolVar(&l.seconds, "seconds", false, "also print a line for each second")
 	fs.IntVar(&l.hold, "hold", 0, "instead: have so many requests suspended at once for -t, and print what they cost")
 	fs.DurationVar(&l.span, "t", 3*time.Second, "length of the measurement")
-	o := overload{load: &l, calm: 3 * time.Second}
+	o := overload{load: &l, calm: 3 * time.Second, closed: 3 * time.Second}
 	fs.Float64Var(&o.times, "overload", 0, "instead: ask for so many times what the slow path sustains for -t, with -rate quick requests and -slow-rate slow ones a second to look at, before, meanwhile and after")
 	fs.IntVar(&o.flood, "flood", 500, "with -overload: its connections")
 	fs.IntVar(&o.fill, "fill", 16, "with -overload: connections that find out what the slow path sustains")

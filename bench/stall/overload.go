@@ -20,6 +20,7 @@ type overload struct {
 	times        float64 // what the slow path sustains
 	flood, fill  int     // connections of the flood, and of the measurement of what is sustained
 	calm, finish time.Duration
+	closed       time.Duration // how long to measure what is sustained
 
 	begun, from, to time.Time // the flood's length is from … to
 	drained         time.Time // when its last answer was there
@@ -33,10 +34,8 @@ type overload struct {
 	peak        usage
 }
 
-const (
-	rush   = 3 * time.Second        // how long to measure what is sustained
-	settle = 500 * time.Millisecond // until what that has left is gone
-)
+// settle is how long to wait until what rush has left is gone.
+const settle = 500 * time.Millisecond
 
 func (o *overload) run(out io.Writer) error {
 	o.begun = time.Now()
@@ -69,7 +68,7 @@ func (o *overload) run(out io.Writer) error {
 func (o *overload) rush() {
 	var n atomic.Int64
 	var wg sync.WaitGroup
-	end := time.Now().Add(rush)
+	end := time.Now().Add(o.closed)
 	for range o.fill {
 		wg.Go(func() {
 			c, err := o.load.dial()
@@ -86,7 +85,7 @@ func (o *overload) rush() {
 		})
 	}
 	wg.Wait()
-	o.sustained = float64(n.Load()) / rush.Seconds()
+	o.sustained = float64(n.Load()) / o.closed.Seconds()
 }
 
 // pour is the flood. It returns when the last of its answers is there.

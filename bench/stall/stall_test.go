@@ -15,15 +15,15 @@ import (
 )
 
 // startServer serves the routes on a free port until the test ends.
-func startServer(t *testing.T) (addr string) {
+func startServer(t *testing.T, opts ...httpcore.Option) (addr string) {
 	t.Helper()
 	db, err := openDatabase()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ready := make(chan string, 1)
-	s := httpcore.New(&fasthttp.Server{Handler: routes(db)}, httpcore.WithLoops(1),
-		httpcore.WithReady(func(i httpcore.Info) { ready <- i.Addr.String() }))
+	s := httpcore.New(&fasthttp.Server{Handler: routes(db)}, append(opts, httpcore.WithLoops(1),
+		httpcore.WithReady(func(i httpcore.Info) { ready <- i.Addr.String() }))...)
 	served := make(chan error, 1)
 	go func() { served <- s.ListenAndServe("127.0.0.1:0") }()
 	t.Cleanup(func() {
@@ -83,5 +83,29 @@ func TestHold(t *testing.T) {
 	}
 	if n := field(t, out.String(), "suspended"); n != 200 {
 		t.Errorf("%v are suspended, want 200", n)
+	}
+}
+
+// The overload's load counts what becomes of every request that it sends.
+func TestOverload(t *testing.T) {
+	for name, opts := range map[string][]httpcore.Option{
+		"refuse": {httpcore.WithMaxHandlers(2), httpcore.WithMaxWaiting(2)},
+		"wait":   {httpcore.WithMaxHandlers(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := load{addr: startServer(t, opts...), quick: "/quick", slow: "/sleep?ms=5", conns: 2, rate: 100, slowRate: 20,
+				span: 300 * time.Millisecond}
+			o := overload{load: &l, times: 10, flood: 20, fill: 2, calm: 100 * time.Millisecond,
+				closed: 100 * time.Millisecond, finish: 100 * time.Millisecond}
+			var out bytes.Buffer
+			if err := o.run(&out); err != nil {
+				t.Fatal(err)
+			}
+			line := out.String()
+			if field(t, line, "sustained") == 0 || field(t, line, "goodput") == 0 || field(t, line, "lost") > 0 ||
+				(field(t, line, "refused") > 0) != (name == "refuse") {
+				t.Errorf("the load says %s", line)
+			}
+		})
 	}
 }
