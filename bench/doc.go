@@ -9,6 +9,8 @@
 //     the server in memory and CPU time
 //   - compare runs ringcore and other servers under the same loads, and reports
 //     what a request costs each
+//   - floor answers with constant octets: what the kernel and the loop cost
+//     without HTTP
 //   - c1m holds a million connections, over several processes, and says the
 //     same of them
 //   - peers, a module of its own, serves the same routes by other servers

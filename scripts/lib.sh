@@ -25,7 +25,7 @@ prepare() {
   trap 'exit 130' HUP INT TERM
   WORK=$(mktemp -d)
   echo "building the servers …" >&2
-  (cd "$ROOT" && go build -o "$WORK/server" ./bench/server && go build -o "$WORK/idle" ./bench/idle && go build -o "$WORK/load" ./bench/load)
+  (cd "$ROOT" && go build -o "$WORK/server" ./bench/server && go build -o "$WORK/idle" ./bench/idle && go build -o "$WORK/load" ./bench/load && go build -o "$WORK/floor" ./bench/floor)
   (cd "$ROOT/bench/peers" && go build -o "$WORK/peers" .)
 }
 
@@ -55,6 +55,7 @@ command_of() {
     io_uring-inline | io_uring-pooled | io_uring-adaptive | epoll-inline | epoll-pooled | epoll-adaptive)
       printf '%s\n' "$WORK/server" -driver "${1%-*}" -dispatch "${1#*-}" -addr "$addr"
       ;;
+    io_uring-floor | epoll-floor) printf '%s\n' "$WORK/floor" -driver "${1%-*}" -addr "$addr" ;;
     *) return 1 ;;
   esac
 }
