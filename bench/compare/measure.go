@@ -55,7 +55,7 @@ func (c *comparison) measure(ctx context.Context, s scenario, server *target.Run
 	round := report.Round{
 		Requests: res.Requests, Errors: res.Errors, Kinds: res.Notes, PerSecond: res.PerSecond, Curve: res.Curve, QuickP99: beside.At(99),
 		Busy:   part(used.CPU, wall, len(c.server)),
-		Client: part(res.ClientCPU, res.ClientRun, len(c.load)),
+		Client: cmp.Or(res.ClientBusy, part(res.ClientCPU, res.ClientRun, len(c.load))),
 	}
 	if round.Requests == 0 {
 		round.Failed = fmt.Sprintf("nothing was answered, %d errors", res.Errors)

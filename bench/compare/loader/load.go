@@ -86,7 +86,7 @@ func parseLoad(text []byte) (Result, error) {
 	if v.Format != gen.FormatVersion {
 		return Result{}, fmt.Errorf("bench/load's report has format %d, want %d", v.Format, gen.FormatVersion)
 	}
-	r := Result{Requests: v.Requests, Seconds: v.DurationS, PerSecond: v.ResponsesPerS}
+	r := Result{Requests: v.Requests, Seconds: v.DurationS, PerSecond: v.ResponsesPerS, ClientBusy: v.ClientCPU}
 	if v.FromUnixUs > 0 {
 		r.From, r.To = time.UnixMicro(v.FromUnixUs), time.UnixMicro(v.ToUnixUs)
 	}

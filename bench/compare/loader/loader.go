@@ -34,8 +34,11 @@ type Result struct {
 	Curve     []Point       // latencies by percentile, upwards
 	ClientCPU time.Duration // the load's own processor time, of the whole run
 	ClientRun time.Duration // how long the load program ran
-	From, To  time.Time     // the measurement, after connections were made; zero if not known
-	Notes     []string
+	// ClientBusy is the part of the measured time that the load's busiest thread
+	// ran, 0 to 1; 0 if the loader does not say.
+	ClientBusy float64
+	From, To   time.Time // the measurement, after connections were made; zero if not known
+	Notes      []string
 
 	took []float64 // every latency, of a probe
 }

@@ -47,9 +47,9 @@ func answering(t *testing.T, body string, delay time.Duration) (addr string, con
 }
 
 func TestParseLoad(t *testing.T) {
-	r, err := parseLoad([]byte(`{"format":1,"requests":500,"duration_s":2,"responses_per_s":250,"errors":{"reset":2,"length":1},
+	r, err := parseLoad([]byte(`{"format":1,"requests":500,"duration_s":2,"responses_per_s":250,"client_cpu":0.75,"errors":{"reset":2,"length":1},
 		"latency_curve":[{"quantile":0.1,"us":5},{"quantile":0.6,"us":10},{"quantile":0.993,"us":20},{"quantile":1,"us":30}]}`))
-	if err != nil || r.Requests != 500 || r.Errors != 3 || r.PerSecond != 250 || r.At(50) != 10 || r.At(99) != 20 || r.At(99.9) != 30 || len(r.Curve) != len(percentiles) {
+	if err != nil || r.Requests != 500 || r.Errors != 3 || r.PerSecond != 250 || r.ClientBusy != 0.75 || r.At(50) != 10 || r.At(99) != 20 || r.At(99.9) != 30 || len(r.Curve) != len(percentiles) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for _, bad := range []string{"", "{", `{"format":99}`} {

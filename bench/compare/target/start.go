@@ -37,7 +37,7 @@ func Start(ctx context.Context, t Target, e Env) (*Running, error) {
 	if why := t.Missing(); why != "" {
 		return nil, errors.New(why)
 	}
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +136,14 @@ func (s *Running) Stop() {
 
 var nextPort = firstPort
 
-func freePort() (int, error) {
+func freePort(ctx context.Context) (int, error) {
 	for range 10_000 {
 		port := nextPort
 		nextPort++
 		if nextPort >= 32_000 {
 			nextPort = firstPort
 		}
-		if ln, err := net.Listen("tcp", addr(port)); err == nil {
+		if ln, err := listen(ctx, addr(port)); err == nil {
 			return port, ln.Close()
 		}
 	}

@@ -1,6 +1,8 @@
 package target
 
 import (
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +79,38 @@ func TestServers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A port on which a connection of an earlier server lingers is not free: not
+// every server would take it.
+func TestLingeringPort(t *testing.T) {
+	port, err := freePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", addr(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", addr(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close() // first: it lingers on this side
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+	client.Close()
+	ln.Close()
+	nextPort = port
+	next, err := freePort(t.Context())
+	if err != nil || next == port {
+		t.Errorf("port %d, %v", next, err)
 	}
 }
 
