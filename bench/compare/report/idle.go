@@ -18,7 +18,7 @@ func (i *Idle) Table() (head []string, rows [][]string) {
 	for _, r := range i.Rows {
 		row := []string{r.Target}
 		if r.Skipped == "" {
-			row = append(row, thousands(r.Held), short(r.PerConn/1024), short(r.Kernel/1024), fmt.Sprintf("%.1f", float64(r.Memory)/(1<<20)),
+			row = append(row, thousands(r.Held), short(r.PerConn/1024), grown(r.Kernel/1024), fmt.Sprintf("%.1f", float64(r.Memory)/(1<<20)),
 				thousands(r.Processes), thousands(r.Threads), short(r.CPU))
 			if r.Active > 0 {
 				row = append(row, thousands(r.Active), millis(r.ActiveP50), millis(r.ActiveP99), short(r.ActiveCPU))
@@ -50,5 +50,13 @@ func (i *Idle) Notes() []string {
 			" Apache, which has a limit of its own, ran once.", most)}, notes...)
 	}
 	return append(notes, "Each connection has made one request. User memory is what all processes have (PSS) with the connections, less what they had without;"+
-		" where a connection takes a process (prefork), all of it.")
+		" where a connection takes a process (prefork), all of it. Kernel memory is what the whole machine's slabs grew by.")
+}
+
+// grown prints how much something grew; what shrank meanwhile hides it.
+func grown(v float64) string {
+	if v <= 0 {
+		return "–"
+	}
+	return short(v)
 }

@@ -55,12 +55,13 @@ func asRoot(lines string) string {
 func apache(mpm, limits string) func(Env, int) (*exec.Cmd, error) {
 	return func(e Env, port int) (*exec.Cmd, error) {
 		lua := filepath.Join(e.Dir, "slow.lua")
-		conf := filepath.Join(e.Dir, "apache-"+mpm+".conf")
+		name := fmt.Sprintf("apache-%s-%d", mpm, port) // two may run at the same time
+		conf := filepath.Join(e.Dir, name+".conf")
 		// others read both: the workers are not root's
 		if err := os.WriteFile(lua, []byte(slowLua), 0o644); err != nil {
 			return nil, err
 		}
-		text := strings.NewReplacer("{MPM}", mpm, "{LIMITS}", limits, "{BACKLOG}", fmt.Sprint(Backlog), "{PORT}", fmt.Sprint(port), "{DIR}", e.Dir, "{ROOT}", e.Root,
+		text := strings.NewReplacer("{MPM}", mpm, "{NAME}", name, "{LIMITS}", limits, "{BACKLOG}", fmt.Sprint(Backlog), "{PORT}", fmt.Sprint(port), "{DIR}", e.Dir, "{ROOT}", e.Root,
 			"{USER}", asRoot("User nobody\nGroup nogroup")).Replace(apacheConf)
 		if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 			return nil, err
@@ -82,9 +83,9 @@ const apacheConf = `ServerRoot "{DIR}"
 ServerName 127.0.0.1
 Listen 127.0.0.1:{PORT}
 ListenBacklog {BACKLOG}
-PidFile "{DIR}/apache-{MPM}.pid"
+PidFile "{DIR}/{NAME}.pid"
 DefaultRuntimeDir "{DIR}"
-ErrorLog "{DIR}/apache-{MPM}.error"
+ErrorLog "{DIR}/{NAME}.error"
 LogLevel error
 {USER}
 LoadModule mpm_{MPM}_module /usr/lib/apache2/modules/mod_mpm_{MPM}.so
