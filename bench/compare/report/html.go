@@ -12,7 +12,7 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"key": func(i int) template.CSS { return template.CSS("background:var(--s" + string(rune('0'+i)) + ")") },
+	"key": func(i int) template.CSS { return template.CSS(fmt.Sprintf("background:var(--s%d)", i)) },
 	"verdict": func(s string) string { // the class that colours a verdict
 		switch {
 		case strings.HasSuffix(s, "io_uring wins."):

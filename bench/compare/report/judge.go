@@ -17,6 +17,7 @@ const (
 	mostSpread  = 0.30 // between two rounds of one server
 	fullClient  = 0.95 // a load generator this busy has nothing left
 	idlerServer = 0.90 // a server this idle was not the limit
+	fullServer  = 0.85 // a server this busy keeps requests waiting for its CPU
 )
 
 // Judge condenses the rounds of every scenario and says what they show.
@@ -40,6 +41,9 @@ func (s *Scenario) judge() {
 			row.ToBase = stats.Ratios(row.costs(), base.costs())
 		}
 		s.Notes = append(s.Notes, row.notes(s.Waits || s.disturbed())...)
+		if s.Waits && row.Busy.Median > fullServer {
+			s.Notes = append(s.Notes, fmt.Sprintf("%s: used %.0f %% of its CPU: more was asked for than it can do, so requests wait for the CPU too, the quick ones beside as well", row.Target, 100*row.Busy.Median))
+		}
 	}
 	if note := s.disturbance(); note != "" {
 		s.Notes = append([]string{note}, s.Notes...)

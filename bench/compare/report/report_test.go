@@ -97,6 +97,9 @@ func TestJudgeDisturbed(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, notes)
 		}
 	}
+	if !strings.Contains(notes, "io_uring: used 100 % of its CPU: more was asked for") {
+		t.Errorf("that handlers that wait had no CPU left goes unsaid: %s", notes)
+	}
 	if notes := strings.Join(calm.Notes, "\n"); !strings.Contains(notes, "io_uring: used 50 % of its CPU, the load generator was the bottleneck") {
 		t.Errorf("the bottleneck goes unsaid: %s", notes)
 	}

@@ -24,7 +24,7 @@ var (
 )
 
 // hues is how many colours for servers the style sheet has.
-const hues = 10
+const hues = 12
 
 func hue(i int) color.RGBA { return color.RGBA{R: 7, G: 8, B: uint8(16 + i%hues), A: 255} }
 
@@ -132,7 +132,7 @@ func bars(title, unit string, list []bar) template.HTML {
 
 // figure is short with separators.
 func figure(v float64) string {
-	if v >= 1000 {
+	if v >= 1000 || v == math.Trunc(v) {
 		return thousands(int(v + 0.5))
 	}
 	return short(v)
