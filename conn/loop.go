@@ -75,6 +75,9 @@ func (l *Loop) Index() int { return l.index }
 // time when the present turn began.
 func (l *Loop) Now() int64 { return l.now }
 
+// Clock returns the time by the same clock at this moment.
+func (l *Loop) Clock() int64 { return l.opts.Clock() }
+
 // WakeAt asks for a turn at the time at (as Now has it) or soon after, for a
 // TurnEnder that has something to do then; 0 takes that back. It replaces what
 // was asked for before, and holds for one turn.
@@ -120,7 +123,7 @@ func (l *Loop) main(ready chan<- error) {
 	l.thread.Store(int64(unix.Gettid()))
 	l.yields = runtime.GOMAXPROCS(0) == 1
 	l.handler = noHandler{}
-	l.now = l.opts.Clock() // as late as can be: handlers may compare it with their own clocks
+	l.now = l.opts.Clock()
 	if l.opts.Handler != nil {
 		l.handler = l.opts.Handler(l)
 	}

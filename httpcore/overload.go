@@ -59,7 +59,8 @@ func (pl *pool) refuse(x *exchange) {
 // of no use then, and each one that can run takes its slice (10 ms) before the
 // loop has a processor again: with thousands of them the loop would stand still.
 type crowd struct {
-	sample [1]metrics.Sample // of who has waking
+	sample [1]metrics.Sample // of who has waking, as is roomy
+	roomy  int64             // when there was no crowd
 	later  atomic.Bool       // the timer of signalLater is armed; what follows is its own
 	head   uint64            // of the ring, when it looked last
 	since  int64             // when it found it there first, or forced a worker
@@ -72,10 +73,24 @@ const (
 	lastBound  = 16 * firstBound              // after several such
 )
 
+// roomyFor is how long it is believed that there is no crowd: to look costs about
+// a microsecond.
+const roomyFor = int64(100 * time.Microsecond)
+
 // crowded reports whether goroutines queue for the processors. For who has waking.
 func (pl *pool) crowded() bool {
-	return pl.workers.Load()-pl.idle.Load() >= pl.procs && runnable(&pl.crowd.sample) > uint64(2*pl.procs) &&
-		!pl.crowd.force.Swap(false)
+	if pl.workers.Load()-pl.idle.Load() < pl.procs {
+		return false
+	}
+	c, now := &pl.crowd, clock()
+	if now-c.roomy < roomyFor {
+		return false
+	}
+	if runnable(&c.sample) > uint64(2*pl.procs) {
+		return !c.force.Swap(false)
+	}
+	c.roomy = now
+	return false
 }
 
 // runnable returns how many goroutines wait for a processor.

@@ -56,7 +56,7 @@ var connIDs atomic.Uint64
 
 func newProtocol(sh *shared, l *conn.Loop) *protocol {
 	p := &protocol{cfg: &sh.cfg, shared: sh, loop: l, timeoutSlots: sh.timeoutSlots}
-	p.base, p.baseAt = time.Now(), l.Now()
+	p.base, p.baseAt = time.Now(), l.Clock() // in this order: no time shall lie ahead
 	p.parser = bufio.NewReaderSize(&p.headBytes, sh.cfg.headLimit)
 	if sh.cfg.withoutDisconnectCancel {
 		p.ending = make(chan struct{})
