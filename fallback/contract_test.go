@@ -3,6 +3,7 @@
 package fallback
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -16,8 +17,48 @@ func TestContract(t *testing.T) { runContract(t, true) }
 // not wait.
 func TestContractBefore511(t *testing.T) { runContract(t, false) }
 
+// The other driver with what package fallback gives it.
+func TestContractUring(t *testing.T) {
+	for _, tier := range []ring.Tier{ring.Tier519, ring.Tier60, ring.Tier61} {
+		t.Run(tier.String(), func(t *testing.T) {
+			drivertest.RunSendFile(t, func(t *testing.T, cfg ring.Config) ring.Driver {
+				t.Helper()
+				cfg.MaxTier = tier
+				u, err := ring.Open(cfg)
+				var refused *ring.RefusedError
+				if errors.As(err, &refused) {
+					t.Skip(err)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := u.Features().Tier; got != tier {
+					u.Destroy()
+					t.Skipf("tier %v works here, tier %v does not", got, tier)
+				}
+				f, err := WithFileSender(u)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f
+			})
+		})
+	}
+}
+
+func TestWritable(t *testing.T) {
+	drivertest.RunWritable(t, func(t *testing.T, cfg ring.Config) ring.Driver {
+		t.Helper()
+		e, err := Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return watched{e, t}
+	})
+}
+
 func runContract(t *testing.T, modern bool) {
-	drivertest.Run(t, func(t *testing.T, cfg ring.Config) ring.Driver {
+	open := func(t *testing.T, cfg ring.Config) ring.Driver {
 		t.Helper()
 		e, err := Open(cfg)
 		if err != nil {
@@ -30,7 +71,11 @@ func runContract(t *testing.T, modern bool) {
 		}
 		f.noCached, f.noNowait, f.stepwise = !modern, !modern, !modern
 		return f
-	})
+	}
+	drivertest.Run(t, open)
+	if modern { // else it is the same
+		drivertest.RunSendFile(t, open)
+	}
 }
 
 // watched fails the test when a Wait that should have been ended by an event

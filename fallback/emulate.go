@@ -93,6 +93,26 @@ func (e *Epoll) connect(s *socket) {
 	e.done.push(s)
 }
 
+// Writable implements ring.WriteWaiter. An edge that came before may be older
+// than the call that found no room: then it is told once too often.
+func (e *Epoll) Writable(fd int, t ring.Token) {
+	s := e.sockets.get(fd)
+	if !e.begin(&s.out, t, ring.OpWritable) {
+		return
+	}
+	s.rest, s.sent = nil, 0
+	if s.ready&registered == 0 {
+		if errno := e.register(s, ring.OpWritable); errno != 0 {
+			s.out.end(errno)
+			e.done.push(s)
+			return
+		}
+	}
+	if s.canSend() {
+		e.ready.push(s)
+	}
+}
+
 // begin starts an operation. A second one beside it is against the contract;
 // it is refused, and with it most likely its connection, before bytes of the
 // two get mixed up.
@@ -131,7 +151,7 @@ func (e *Epoll) Cancel(fd int, t ring.Token, op ring.Op) {
 		return
 	}
 	o := &s.in
-	if op == ring.OpSend || op == ring.OpConnect {
+	if op == ring.OpSend || op == ring.OpConnect || op == ring.OpWritable {
 		o = &s.out
 	}
 	if o.phase == armed && o.token == t && o.op == op {
@@ -219,9 +239,14 @@ func (e *Epoll) report(s *socket, ev *ring.Event) bool {
 // returns what came in. A send that is complete comes by way of done.
 func (e *Epoll) serve(s *socket, ev *ring.Event) bool {
 	if s.canSend() {
-		if s.out.op == ring.OpConnect {
+		switch s.out.op {
+		case ring.OpConnect:
 			e.connect(s)
-		} else {
+		case ring.OpWritable:
+			s.ready &^= writable // what finds no room from now on has another edge
+			s.out.end(0)
+			e.done.push(s)
+		default:
 			e.send(s)
 		}
 	}

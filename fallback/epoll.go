@@ -55,7 +55,10 @@ type Epoll struct {
 	closed atomic.Bool
 }
 
-var _ ring.Driver = (*Epoll)(nil)
+var (
+	_ ring.Driver      = (*Epoll)(nil)
+	_ ring.WriteWaiter = (*Epoll)(nil)
+)
 
 // The values of Epoll.state.
 const (

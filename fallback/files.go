@@ -5,6 +5,7 @@ package fallback
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,16 +17,19 @@ import (
 	"github.com/ringcore/ringcore/ring"
 )
 
-// Files gives a driver that has no files of its own what ring.Files wants.
+// Files gives a driver what it lacks of ring.Files, and ring.FileSender.
 //
 // Regular files do not poll. So each call is tried first in a way that does not
 // wait: an open with what the directory cache holds (RESOLVE_CACHED, Linux
 // 5.12), a read of what the page cache holds (preadv2(2), RWF_NOWAIT). What
 // would have to wait for the disk goes to a few goroutines, which wake the
-// driver when they have something.
+// driver when they have something. So does every sendfile(2), of which the
+// kernel cannot be asked not to wait for the disk.
 type Files struct {
 	ring.Driver
-	memory []byte // behind iovec
+	own    ring.Files       // the driver's, nil: they are not used
+	waiter ring.WriteWaiter // the driver, nil: its connections are no sockets
+	memory []byte           // behind iovec
 	iovec  *unix.Iovec
 
 	direct    []ring.Event // what was done at once; the owner's
@@ -38,6 +42,11 @@ type Files struct {
 	submitted uint64
 	completed uint64
 	calls     uint64
+
+	sends      map[ring.Token]*fileSend // in flight
+	spareSends *fileSend
+	handed     bool // there are calls for the goroutines since the last Wait
+	yields     bool // which want the only processor
 
 	ready   atomic.Bool // there is something in done
 	mu      sync.Mutex
@@ -65,26 +74,43 @@ type fileJob struct {
 	request *ring.OpenRequest
 	p       []byte
 	offset  int64
+	socket  int // where to send fd
+	n       int // … how much of it
 }
 
 var (
-	_ ring.Driver = (*Files)(nil)
-	_ ring.Files  = (*Files)(nil)
-	_ ring.Mover  = (*Files)(nil)
+	_ ring.Driver     = (*Files)(nil)
+	_ ring.Files      = (*Files)(nil)
+	_ ring.FileSender = (*Files)(nil)
+	_ ring.Mover      = (*Files)(nil)
 )
 
-// WithFiles adds ring.Files to d, whose owner uses the result instead of d from
-// now on. Destroy ends both. Goroutines exist only while there is something to
-// wait for.
+// WithFiles adds ring.Files to d, and ring.FileSender if it is a ring.WriteWaiter.
+// The owner uses the result instead of d from now on. Destroy ends both.
+// Goroutines exist only while there is something to wait for.
 func WithFiles(d ring.Driver) (*Files, error) {
 	memory, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(unix.Iovec{})), unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("files: mmap: %w", err)
 	}
-	f := &Files{Driver: d, memory: memory, iovec: (*unix.Iovec)(unsafe.Pointer(&memory[0]))}
+	f := &Files{Driver: d, memory: memory, iovec: (*unix.Iovec)(unsafe.Pointer(&memory[0])),
+		sends: make(map[ring.Token]*fileSend), yields: runtime.GOMAXPROCS(0) == 1}
+	f.waiter, _ = d.(ring.WriteWaiter)
 	f.work = f.runJobs // once: it allocates
 	return f, nil
+}
+
+// WithFileSender adds only ring.FileSender to d, which has files of its own.
+func WithFileSender(d interface {
+	ring.Driver
+	ring.Files
+}) (*Files, error) {
+	f, err := WithFiles(d)
+	if err == nil {
+		f.own = d
+	}
+	return f, err
 }
 
 // Move implements ring.Mover, as far as the driver underneath does.
@@ -96,6 +122,10 @@ func (f *Files) Move() {
 
 // Open implements ring.Files.
 func (f *Files) Open(dir int, t ring.Token, r *ring.OpenRequest) {
+	if f.own != nil {
+		f.own.Open(dir, t, r)
+		return
+	}
 	f.submitted++
 	if !f.noCached {
 		f.calls++
@@ -114,6 +144,10 @@ func (f *Files) Open(dir int, t ring.Token, r *ring.OpenRequest) {
 // Stat implements ring.Files. The file is open: what the system knows of it is
 // in memory.
 func (f *Files) Stat(fd int, t ring.Token, s *ring.Stat) {
+	if f.own != nil {
+		f.own.Stat(fd, t, s)
+		return
+	}
 	f.submitted++
 	f.calls++
 	f.direct = append(f.direct, ring.Event{Token: t, Op: ring.OpStat, Err: s.Do(fd)})
@@ -121,6 +155,10 @@ func (f *Files) Stat(fd int, t ring.Token, s *ring.Stat) {
 
 // Read implements ring.Files.
 func (f *Files) Read(fd int, t ring.Token, p []byte, offset int64) {
+	if f.own != nil {
+		f.own.Read(fd, t, p, offset)
+		return
+	}
 	f.submitted++
 	if !f.noNowait {
 		switch n, errno := f.readCached(fd, p, offset); errno {
@@ -147,15 +185,33 @@ func (f *Files) readCached(fd int, p []byte, offset int64) (int, syscall.Errno) 
 
 // CloseFile implements ring.Files. Closing the last reference to a file that was
 // removed frees its blocks, which takes its time.
-func (f *Files) CloseFile(fd int) { f.start(fileJob{fd: fd}) }
+func (f *Files) CloseFile(fd int) {
+	if f.own != nil {
+		f.own.CloseFile(fd)
+		return
+	}
+	f.start(fileJob{fd: fd})
+}
 
 // Cancel implements ring.Driver: a call that waits for a goroutine is given up,
 // one that has begun goes on to its end.
 func (f *Files) Cancel(fd int, t ring.Token, op ring.Op) {
-	if op != ring.OpOpen && op != ring.OpStat && op != ring.OpRead {
+	switch op {
+	case ring.OpSendFile:
+		f.cancelSend(t)
+	case ring.OpOpen, ring.OpStat, ring.OpRead:
+		if f.own == nil {
+			f.giveUp(t, op)
+			return
+		}
+		fallthrough
+	default:
 		f.Driver.Cancel(fd, t, op)
-		return
 	}
+}
+
+// giveUp ends a call that no goroutine has begun.
+func (f *Files) giveUp(t ring.Token, op ring.Op) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for at, last := &f.first, (*fileJob)(nil); *at != nil; at, last = &(*at).next, *at {
@@ -172,9 +228,23 @@ func (f *Files) Cancel(fd int, t ring.Token, op ring.Op) {
 
 // Next implements ring.Driver.
 func (f *Files) Next(ev *ring.Event) bool {
-	if f.Driver.Next(ev) {
-		return true
+	for f.Driver.Next(ev) {
+		if ev.Op != ring.OpWritable {
+			return true
+		}
+		f.writable(ev)
 	}
+	for f.nextOwn(ev) {
+		if ev.Op != ring.OpSendFile || f.sent(ev) {
+			f.completed++
+			return true
+		}
+	}
+	return false
+}
+
+// nextOwn takes the next of what is not the driver's.
+func (f *Files) nextOwn(ev *ring.Event) bool {
 	switch {
 	case f.directAt < len(f.direct):
 		*ev = f.direct[f.directAt]
@@ -187,7 +257,6 @@ func (f *Files) Next(ev *ring.Event) bool {
 	default:
 		return false
 	}
-	f.completed++
 	return true
 }
 
@@ -202,6 +271,15 @@ func (f *Files) take() bool {
 
 // Wait implements ring.Driver.
 func (f *Files) Wait(timeout time.Duration) error {
+	if f.handed {
+		f.handed = false
+		if f.yields { // the runtime would notice late that the owner sleeps
+			if err := f.Driver.Wait(0); err != nil { // sockets first: the goroutines take their time
+				return err
+			}
+			runtime.Gosched()
+		}
+	}
 	if f.directAt < len(f.direct) || f.takenAt < len(f.taken) || f.ready.Load() {
 		timeout = 0
 	}

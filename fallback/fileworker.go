@@ -13,6 +13,7 @@ import (
 
 // start queues a call, and starts a goroutine for it while there are few.
 func (f *Files) start(call fileJob) {
+	f.handed = true
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j := f.spare
@@ -81,6 +82,8 @@ func (j *fileJob) run(stepwise bool) ring.Event {
 			n, ev.Err = 0, errnoOf(err)
 		}
 		ev.N = n
+	case ring.OpSendFile:
+		ev.N, ev.Err = j.send()
 	default:
 		_ = unix.Close(j.fd)
 	}

@@ -55,7 +55,7 @@ const (
 // memory is used again for the next socket with the same number.
 type socket struct {
 	in         operation // accept or receive
-	out        operation // send or connect
+	out        operation // send, connect or a wait for room
 	rest       []byte    // what out has still to send, or where to connect to
 	sent       int       // what out has sent, in bytes
 	fd         int32

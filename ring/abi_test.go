@@ -83,6 +83,7 @@ func prepares(p []byte) map[string]func(*sqe) {
 		"cancel":            func(e *sqe) { e.prepareCancel(0xa0b0_c0d0_0000_0001, data) },
 		"cancel all":        func(e *sqe) { e.prepareCancelAll(data) },
 		"poll multishot":    func(e *sqe) { e.preparePollMultishot(fd, data) },
+		"writable":          func(e *sqe) { e.prepareWritable(fd, data) },
 		"open":              func(e *sqe) { e.prepareOpen(fd, (*OpenRequest)(unsafe.Pointer(&p[0])), data) },
 		"stat":              func(e *sqe) { e.prepareStat(fd, (*Stat)(unsafe.Pointer(&p[0])), data) },
 		"read":              func(e *sqe) { e.prepareRead(fd, p, 1<<33, data) },

@@ -11,14 +11,16 @@ type Op uint8
 
 // The operations of the vocabulary.
 const (
-	OpNone    Op = iota
-	OpAccept     // a stream of accepted sockets
-	OpReceive    // a stream of received buffers
-	OpSend       // one send
-	OpConnect    // one connect
-	OpOpen       // one open of a file, see Files
-	OpStat       // one stat
-	OpRead       // one read of a file
+	OpNone     Op = iota
+	OpAccept      // a stream of accepted sockets
+	OpReceive     // a stream of received buffers
+	OpSend        // one send
+	OpConnect     // one connect
+	OpWritable    // one wait for room to send, see WriteWaiter
+	OpSendFile    // one send of a part of a file, see FileSender
+	OpOpen        // one open of a file, see Files
+	OpStat        // one stat
+	OpRead        // one read of a file
 )
 
 func (o Op) String() string {
@@ -31,6 +33,10 @@ func (o Op) String() string {
 		return "send"
 	case OpConnect:
 		return "connect"
+	case OpWritable:
+		return "writable"
+	case OpSendFile:
+		return "send file"
 	case OpOpen:
 		return "open"
 	case OpStat:

@@ -17,6 +17,7 @@ import (
 // page cache to a connection, by a read and a send and by two splices through a
 // pipe. In the kernel a splice always goes to a worker thread, which makes 4 KiB
 // cost four times as much; at 64 KiB it saves a quarter, for two descriptors each.
+// Larger files go by sendfile(2), see fallback.Files.
 // cpu-µs is the processor time of all threads, the peer's (which throws everything
 // away) too.
 func BenchmarkFileToSocket(b *testing.B) {

@@ -46,6 +46,7 @@ func TestGiouringSQEs(t *testing.T) {
 			e.PrepareCancel64(0, int(giouring.AsyncCancelAll|giouring.AsyncCancelAny))
 		},
 		"poll multishot": func(e *giouring.SubmissionQueueEntry) { e.PreparePollMultishot(fd, unix.POLLIN) },
+		"writable":       func(e *giouring.SubmissionQueueEntry) { e.PreparePollAdd(fd, unix.POLLOUT) },
 		"open": func(e *giouring.SubmissionQueueEntry) {
 			e.PrepareOpenat2(fd, nil, (*unix.OpenHow)(unsafe.Pointer(&p[0])))
 			e.OpCode = giouring.OpOpenat2 // it writes OpOpenat, and where its slice lies

@@ -108,11 +108,19 @@ func (e *sqe) prepareCancelAll(userData uint64) {
 
 // preparePollMultishot reports each time that fd becomes readable.
 func (e *sqe) preparePollMultishot(fd int, userData uint64) {
-	events := uint32(unix.POLLIN)
+	*e = sqe{opcode: opPollAdd, fd: int32(fd), len: pollAddMulti, opFlags: pollEvents(unix.POLLIN), userData: userData}
+}
+
+// prepareWritable reports once that fd takes something to send.
+func (e *sqe) prepareWritable(fd int, userData uint64) {
+	*e = sqe{opcode: opPollAdd, fd: int32(fd), opFlags: pollEvents(unix.POLLOUT), userData: userData}
+}
+
+func pollEvents(events uint32) uint32 {
 	if bigEndian {
-		events = events<<16 | events>>16 // poll32_events is word-reversed
+		return events<<16 | events>>16 // poll32_events is word-reversed
 	}
-	*e = sqe{opcode: opPollAdd, fd: int32(fd), len: pollAddMulti, opFlags: events, userData: userData}
+	return events
 }
 
 func (e *sqe) prepareClose(fd int, userData uint64) {

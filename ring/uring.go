@@ -49,7 +49,10 @@ type Uring struct {
 	submitted, completed uint64
 }
 
-var _ Driver = (*Uring)(nil)
+var (
+	_ Driver      = (*Uring)(nil)
+	_ WriteWaiter = (*Uring)(nil)
+)
 
 // Open sets up an io_uring of the highest tier that works here, cfg.MaxTier at
 // most. The calling goroutine must be locked to its thread (runtime.LockOSThread)
@@ -145,6 +148,9 @@ func (u *Uring) Connect(fd int, t Token, addr []byte) {
 	u.next().prepareConnect(fd, addr, userData(t, OpConnect))
 }
 
+// Writable implements WriteWaiter.
+func (u *Uring) Writable(fd int, t Token) { u.next().prepareWritable(fd, userData(t, OpWritable)) }
+
 // Cancel implements Driver. It goes by the operation's user_data; fd is for
 // other drivers.
 func (u *Uring) Cancel(_ int, t Token, op Op) {
@@ -210,6 +216,8 @@ func (u *Uring) Next(ev *Event) bool {
 			u.received(&c, ev)
 		case op == OpOpen && c.res >= 0:
 			Opened(int(c.res))
+		case op == OpWritable:
+			ev.N = 0 // what it is ready for, sending tells
 		}
 		return true
 	}

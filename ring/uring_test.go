@@ -40,9 +40,9 @@ func open(t testing.TB, tier ring.Tier, cfg ring.Config) *ring.Uring {
 func TestDriver(t *testing.T) {
 	for _, tier := range tiers {
 		t.Run(tier.String(), func(t *testing.T) {
-			drivertest.Run(t, func(t *testing.T, cfg ring.Config) ring.Driver {
-				return open(t, tier, cfg)
-			})
+			open := func(t *testing.T, cfg ring.Config) ring.Driver { return open(t, tier, cfg) }
+			drivertest.Run(t, open)
+			drivertest.RunWritable(t, open)
 		})
 	}
 	t.Run("movable", func(t *testing.T) {
