@@ -77,7 +77,7 @@ func (c *Conn) finish(err error) {
 	if c.state == stateJoining || c.state == stateFree {
 		return
 	}
-	connecting := c.state == stateConnecting
+	connecting, unsent := c.state == stateConnecting, c.queued > 0 || c.transfer() != nil
 	c.state = stateJoining
 	c.err = err
 	c.dropTransfer()
@@ -86,7 +86,7 @@ func (c *Conn) finish(err error) {
 	for t := range c.timer {
 		c.timer[t].remove()
 	}
-	if err != nil && c.queued > 0 {
+	if err != nil && unsent {
 		// What is dropped here the kernel shall drop too: else it would keep
 		// megabytes for a peer that does not read, and end a truncated answer
 		// as if it were whole.
@@ -101,7 +101,7 @@ func (c *Conn) finish(err error) {
 		c.cancelling = true
 		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpReceive)
 	}
-	if c.sending && !connecting {
+	if c.sending && !connecting && !c.fileInFlight() {
 		c.loop.driver.Cancel(int(c.fd), c.token(), ring.OpSend)
 	}
 	c.join()
@@ -191,7 +191,7 @@ func (c *Conn) Detach(f func(nc net.Conn, rest []byte, err error)) {
 
 // tryDetach completes a Detach once nothing is in flight.
 func (c *Conn) tryDetach() {
-	if c.detach == nil || c.receiving || c.starving || c.sending || c.outHead != nil || c.state != stateOpen {
+	if c.detach == nil || c.receiving || c.starving || c.sending || c.outHead != nil || c.transfer() != nil || c.state != stateOpen {
 		return
 	}
 	l := c.loop

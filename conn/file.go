@@ -54,6 +54,7 @@ func (f *File) Release() {
 // files are a loop's open files and operations on files in flight.
 type files struct {
 	driver   ring.Files
+	sender   ring.FileSender
 	open     *File // all of them
 	ops      []*fileOp
 	free     *fileOp

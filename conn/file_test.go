@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ type fileHandler struct {
 	within bool
 	head   string
 	skip   int64
+	stall  time.Duration
 	ended  chan error // of every transfer
 	closed chan error // of every connection
 }
@@ -53,7 +55,7 @@ func (h *fileHandler) Data(c *Conn, p []byte) int {
 		}
 		defer f.Release()
 		if c := ref.Conn(); c != nil && !c.Closing() {
-			c.SendFile([]byte(h.head), f, h.skip, f.Size()-h.skip, 0, func(c *Conn, err error) {
+			c.SendFile([]byte(h.head), f, h.skip, f.Size()-h.skip, h.stall, func(c *Conn, err error) {
 				h.ended <- err
 				if err != nil {
 					c.Abort(err)
@@ -64,6 +66,18 @@ func (h *fileHandler) Data(c *Conn, p []byte) int {
 		}
 	})
 	return 1
+}
+
+// neverDirect has files read, whatever their size.
+const neverDirect = 1 << 62
+
+// runBoth runs f on each driver, with files sent directly and read.
+func runBoth(t *testing.T, f func(t *testing.T, kind DriverKind, o Options)) {
+	t.Helper()
+	run(t, func(t *testing.T, kind DriverKind) {
+		t.Run("direct", func(t *testing.T) { f(t, kind, Options{}) })
+		t.Run("read", func(t *testing.T) { f(t, kind, Options{directFrom: neverDirect}) })
+	})
 }
 
 func makeFile(t testing.TB, size int) (name string, content []byte) {
@@ -82,7 +96,8 @@ func makeFile(t testing.TB, size int) (name string, content []byte) {
 func TestSendFile(t *testing.T) {
 	run(t, func(t *testing.T, kind DriverKind) {
 		for _, size := range []int{1, 4000, 64 << 10, 1<<20 + 17} {
-			for _, o := range []Options{{}, {HighWater: 1000}, {MaxQueued: slabSize * 4}} {
+			for _, o := range []Options{{}, {directFrom: 1}, {directFrom: neverDirect}, {directFrom: 1, HighWater: 1000, LowWater: 1},
+				{HighWater: 1000, directFrom: neverDirect}, {MaxQueued: slabSize * 4, directFrom: neverDirect}} {
 				name, content := makeFile(t, size)
 				h := newFileHandler(name)
 				h.head, h.skip = "a head, and ", int64(size/3)
@@ -160,10 +175,10 @@ func TestOpenFileErrors(t *testing.T) {
 // TestSendFileTruncated: a file that becomes shorter ends the transfer with an
 // error.
 func TestSendFileTruncated(t *testing.T) {
-	run(t, func(t *testing.T, kind DriverKind) {
+	runBoth(t, func(t *testing.T, kind DriverKind, o Options) {
 		name, _ := makeFile(t, 16<<20)
 		h := newFileHandler(name)
-		e := serve(t, kind, h, Options{})
+		e := serve(t, kind, h, o)
 		nc := e.dial()
 		nc.Write([]byte("x"))
 		if _, err := io.ReadFull(nc, make([]byte, 1000)); err != nil {
@@ -182,10 +197,10 @@ func TestSendFileTruncated(t *testing.T) {
 // TestSendFileToSlowReader: of a large file to somebody who does not read, no
 // more than HighWater bytes are in memory.
 func TestSendFileToSlowReader(t *testing.T) {
-	run(t, func(t *testing.T, kind DriverKind) {
+	runBoth(t, func(t *testing.T, kind DriverKind, o Options) {
 		name, content := makeFile(t, 32<<20)
 		h := newFileHandler(name)
-		e := serve(t, kind, h, Options{})
+		e := serve(t, kind, h, o)
 		var clients []io.ReadWriteCloser
 		for range 20 {
 			nc := e.dial()
@@ -204,7 +219,11 @@ func TestSendFileToSlowReader(t *testing.T) {
 					t.Errorf("%d bytes queued", c.queued)
 				}
 			})
-			if most := 20 * 3 * largeSize; l.large.slabs*slabSize > most+slabSize {
+			most := 20*3*largeSize + slabSize
+			if o.directFrom == 0 {
+				most = 0
+			}
+			if l.large.slabs*slabSize > most {
 				t.Errorf("%d MiB of buffers for 20 connections", l.large.slabs)
 			}
 		})

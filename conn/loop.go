@@ -160,18 +160,26 @@ func (l *Loop) over() bool {
 	return l.draining && l.released && l.slots.open == 0 && (l.files.inFlight == 0 || l.cut)
 }
 
-// addFiles makes d the loop's driver, with files if it has none of its own.
-func (l *Loop) addFiles(d ring.Driver) error {
-	l.driver = d
-	if files, ok := d.(ring.Files); ok {
-		l.files.driver = files
-		return nil
+// addFiles makes d the loop's driver, with what it lacks to open, read and send
+// files.
+func (l *Loop) addFiles(d ring.Driver) (err error) {
+	own, hasFiles := d.(interface {
+		ring.Driver
+		ring.Files
+	})
+	_, sends := d.(ring.FileSender)
+	with := d
+	if hasFiles && !sends {
+		with, err = fallback.WithFileSender(own)
+	} else if !hasFiles {
+		with, err = fallback.WithFiles(d)
 	}
-	files, err := fallback.WithFiles(d)
 	if err != nil {
+		l.driver = d
 		return errors.Join(err, d.Destroy())
 	}
-	l.driver, l.files.driver = files, files
+	l.driver, l.files.driver = with, with.(ring.Files)
+	l.files.sender = with.(ring.FileSender)
 	return nil
 }
 
@@ -307,6 +315,8 @@ func (l *Loop) complete(ev *ring.Event) {
 		l.onReceive(c, ev)
 	case ev.Op == ring.OpSend && c.sending:
 		l.onSend(c, ev)
+	case ev.Op == ring.OpSendFile && c.sending:
+		l.onSendFile(c, ev)
 	case ev.Op == ring.OpConnect && c.sending:
 		l.onConnect(c, ev)
 	}

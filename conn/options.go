@@ -71,6 +71,8 @@ type Options struct {
 	Clock func() int64
 
 	unlocked bool // the driver does not care which thread it is called from
+
+	directFrom int64 // see the constant of that name; another value is for tests
 }
 
 func (o *Options) setDefaults() error {
@@ -84,6 +86,9 @@ func (o *Options) setDefaults() error {
 	set(&o.HighWater, 128<<10)
 	set(&o.LowWater, o.HighWater/4)
 	set(&o.MaxQueued, 512<<20)
+	if o.directFrom == 0 {
+		o.directFrom = directFrom
+	}
 	if o.Linger == 0 {
 		o.Linger = 2 * time.Second
 	}

@@ -152,6 +152,10 @@ func (c *Conn) startSend() {
 		c.loop.driver.Send(int(c.fd), c.token(), b.mem[b.r:b.w])
 		return
 	}
+	if t := c.transfer(); t != nil && t.direct && len(t.head) == 0 {
+		c.sendFilePart(t)
+		return
+	}
 	c.timer[WriteTimer].remove()
 	if c.state == stateClosing {
 		c.linger()
@@ -240,7 +244,7 @@ func (c *Conn) drained() {
 	switch {
 	case c.transfer() != nil:
 		c.pumpFile()
-	case c.writer != nil:
+	case c.writer != nil && c.writer.file == nil:
 		c.writer.pump(c)
 	case c.state == stateOpen:
 		c.handler().Drained(c)

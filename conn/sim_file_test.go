@@ -24,6 +24,7 @@ func TestSimFiles(t *testing.T) {
 		}
 		o := s.options()
 		o.HighWater = max(o.HighWater, 100)
+		o.directFrom = []int64{1, 1000, 1 << 40}[s.rng.IntN(3)]
 		s.run(o, func(*Loop) Handler { return h })
 		if n := s.world.OpenFiles(); n > 0 {
 			s.failf("%d files are still open", n)
@@ -128,7 +129,7 @@ func (h *simFiles) Data(c *Conn, b []byte) int {
 			switch {
 			case err == nil:
 				c.Close()
-			case !p.disturbed && !interrupted(err):
+			case !p.disturbed && !interrupted(err) && !errors.Is(err, syscall.EIO):
 				h.failf("file %d: %v", number, err)
 				c.Abort(err)
 			default:

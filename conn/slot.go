@@ -80,7 +80,7 @@ type Conn struct {
 	paused     uint8
 	receiving  bool // a receive is armed: its last completion is outstanding
 	cancelling bool // … and its cancel has been asked for
-	sending    bool // a send is in flight, or a connect
+	sending    bool // a send, of a file too, is in flight, or a connect
 	eof        bool // the peer has closed its side
 	eofTold    bool // … and the handler knows
 	starving   bool // in loop.starving, waiting for a receive buffer

@@ -109,7 +109,7 @@ func (d *Driver) taken(c *completion) {
 		delete(d.fileOps, fileKey{o.token, o.op})
 	case ring.OpReceive:
 		o.socket.recv = nil
-	case ring.OpSend, ring.OpConnect:
+	case ring.OpSend, ring.OpSendFile, ring.OpConnect:
 		o.socket.send = nil
 	case ring.OpAccept:
 		ln := o.listener

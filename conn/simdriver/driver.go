@@ -128,9 +128,12 @@ type completion struct {
 type operation struct {
 	token    ring.Token
 	op       ring.Op
-	socket   *socket   // of a receive, send or connect
+	socket   *socket   // of a receive, send (of a file too) or connect
 	listener *listener // of an accept
-	file     int       // of a stat or a read
+	file     int       // of a stat or a read, or to be sent
+	offset   int64     // … from where on
+	left     int64     // … and how much of it
+	disk     bool      // it waits for the disk
 	data     []byte    // of a send; the address of a connect
 	sum      uint64    // … when it was submitted
 	sent     int

@@ -23,6 +23,7 @@ type faults struct {
 	detach     float64 // Detach fails
 	connect    float64 // a connect fails, or has to be tried again
 	socket     float64 // no descriptor for a socket
+	unsendable float64 // a file cannot be sent, only read; or not even that
 	unordered  float64 // completions of different operations change places
 	jump       float64 // the clock jumps; for each Wait
 }
@@ -41,6 +42,7 @@ func newFaults(r *rand.Rand, calm bool) faults {
 		late: rate(), shortSend: rate(), endEarly: rate(), again: rate(), oneByte: rate(),
 		cancelWins: r.Float64(), spurious: rate(), accept: rate(), stale: rate(),
 		atOnce: r.Float64(), detach: rate(), unordered: rate(), connect: rate(), socket: rate(),
+		unsendable: rate(),
 	}
 	if r.IntN(4) == 0 {
 		f.jump = 0.002

@@ -64,7 +64,7 @@ func (d *Driver) fileOp(o *operation, fd int, answer func() ring.Event) {
 			switch {
 			case !o.kernel: // cancelled
 			case d.chance(d.faults.again):
-				d.complete(o, ring.Event{Err: []syscall.Errno{syscall.EAGAIN, syscall.EINTR, syscall.ECANCELED}[d.rng.IntN(3)]})
+				d.complete(o, ring.Event{Err: againErrors[d.rng.IntN(len(againErrors))]})
 			default:
 				if o.data != nil && d.checksum(o.data) != o.sum {
 					d.violate("the buffer of a read for %x was changed before its completion", o.token)
@@ -129,6 +129,11 @@ func (d *Driver) CloseFile(fd int) {
 	for _, o := range d.fileOps {
 		if o.op != ring.OpOpen && o.file == fd {
 			d.violate("CloseFile of %d with a %v in flight", fd, o.op)
+		}
+	}
+	for _, s := range d.sockets {
+		if s != nil && s.send != nil && s.send.op == ring.OpSendFile && s.send.file == fd {
+			d.violate("CloseFile of %d while it is sent on descriptor %d", fd, s.fd)
 		}
 	}
 	d.tracef("close file %d", fd)

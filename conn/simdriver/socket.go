@@ -123,6 +123,10 @@ func (s *socket) transmit() {
 	if o == nil || !o.kernel || o.op == ring.OpConnect {
 		return
 	}
+	if o.op == ring.OpSendFile {
+		s.transmitFile(o)
+		return
+	}
 	if s.shutWrite || s.end.gone {
 		if o.sent > 0 {
 			d.complete(o, ring.Event{N: o.sent})
@@ -164,7 +168,7 @@ func (d *Driver) Cancel(fd int, t ring.Token, op ring.Op) {
 		return
 	}
 	o := s.recv
-	if op == ring.OpSend || op == ring.OpConnect {
+	if op == ring.OpSend || op == ring.OpSendFile || op == ring.OpConnect {
 		o = s.send
 	}
 	if o == nil || o.token != t || o.op != op {
