@@ -24,8 +24,11 @@ func FileServer(root string) fasthttp.RequestHandler { return (&Files{Root: root
 // extension, else from its first bytes. A directory is answered by its index, or
 // 404; without a slash at its end by a redirect to where there is one.
 //
-// Of a large file at most 128 KiB are in memory for each connection. When it
-// becomes shorter while it is being sent, the connection is cut off.
+// Of a file at most 128 KiB are in memory for each connection. From 128 KiB on it
+// goes from the page cache to the socket (sendfile(2)), but not over TLS. When it
+// becomes shorter while it is being sent, the connection is cut off. A file that is
+// written to meanwhile, rather than replaced by another (rename(2)), may arrive
+// partly old and partly new.
 //
 // The answer is made after the handler has returned: what wraps it can set fields
 // of the response before and after, and cannot see its status or its body.
