@@ -88,8 +88,14 @@ func (c *Conn) NotifyDrained() {
 	}
 }
 
-// Queued returns how many bytes wait to be sent.
-func (c *Conn) Queued() int { return c.queued }
+// Queued returns how many bytes wait to be sent, the part included that is on its
+// way from a file.
+func (c *Conn) Queued() int {
+	if c.fileInFlight() {
+		return c.queued + int(min(c.writer.file.left, ring.SendFileMax))
+	}
+	return c.queued
+}
 
 func (c *Conn) writable() bool {
 	if c.state != stateOpen || c.fin {
