@@ -42,11 +42,12 @@ const (
 	// Adaptive runs handlers of routes that have proved quick on the loop, and
 	// the others on goroutines; they may block. One that blocks on the loop all
 	// the same loses it to another goroutine after one to two milliseconds.
-	// Handlers that burn processor time for long want GOMAXPROCS to be two
-	// more than the loops: Go's scheduler lets them have a processor for 10 ms
-	// at a time and more, while of two threads the operating system lets the
-	// loop's go first. On one CPU Go sets GOMAXPROCS to 1; there a program whose
-	// handlers burn calls runtime.GOMAXPROCS(3) before New.
+	// Handlers that burn processor time for long want GOMAXPROCS to be more
+	// than the loops: Go's scheduler lets them have a processor for 10 ms at a
+	// time and more, while of two threads the operating system lets the loop's
+	// go first. On one CPU Go sets GOMAXPROCS to 1; there a program whose
+	// handlers burn calls runtime.GOMAXPROCS(2) before New. A program that makes
+	// much garbage does not: collecting it takes more from the loop then.
 	Adaptive
 )
 

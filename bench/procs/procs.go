@@ -10,17 +10,18 @@ import (
 
 // Set makes GOMAXPROCS n. When n is 0 it sees to it that Adaptive dispatch on so
 // many loops (0: the default) has what it wants, unless the environment says how
-// many there are to be: a processor for each loop, one for a handler that burns
-// processor time and one for who takes the loop over. With fewer a handler that
-// burns holds the loops up until Go's scheduler takes its processor away, which
-// it does after 10 ms; with these the operating system decides, which is quicker,
-// even if there is but one CPU.
+// many there are to be: a processor for each loop and one for a handler that burns
+// processor time. With fewer such a handler holds the loops up until Go's scheduler
+// takes its processor away, which it does after 10 ms and more; with these the
+// operating system decides, which is quicker, even if there is but one CPU. More
+// would cost: at a garbage collection Go puts all that idle to work, and on one CPU
+// they take it from the loop.
 func Set(n, loops int, how httpcore.Dispatch) {
 	if n == 0 {
 		if how != httpcore.Adaptive || os.Getenv("GOMAXPROCS") != "" {
 			return
 		}
-		n = max(loops, 1) + 2
+		n = max(loops, 1) + 1
 		if n <= runtime.GOMAXPROCS(0) {
 			return
 		}

@@ -15,8 +15,8 @@ func TestSet(t *testing.T) {
 		env           string
 		want          int
 	}{
-		{had: 1, how: httpcore.Adaptive, want: 3},
-		{had: 2, loops: 4, how: httpcore.Adaptive, want: 6},
+		{had: 1, how: httpcore.Adaptive, want: 2},
+		{had: 2, loops: 4, how: httpcore.Adaptive, want: 5},
 		{had: 8, loops: 4, how: httpcore.Adaptive, want: 8},
 		{had: 1, how: httpcore.Pooled, want: 1},
 		{had: 1, how: httpcore.Inline, want: 1},

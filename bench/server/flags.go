@@ -25,7 +25,7 @@ it: no new connections, what was accepted is finished. A second signal cuts.
                       inline, on the loop, which they must never block
                       (default adaptive)
   -procs N            GOMAXPROCS; 0 leaves it to Go, but with adaptive dispatch sees
-                      to it that it is two more than the loops (default 0)
+                      to it that it is more than the loops (default 0)
   -max-tier TIER      highest tier of io_uring: best, 5.19, 6.0 or 6.1 (default best)
   -root DIR           also serve the files under DIR at their own path
   -db URL             PostgreSQL for the routes below that need it (default
