@@ -93,8 +93,10 @@ func (e *Epoll) connect(s *socket) {
 	e.done.push(s)
 }
 
-// Writable implements ring.WriteWaiter. An edge that came before may be older
-// than the call that found no room: then it is told once too often.
+// Writable implements ring.WriteWaiter. What the edges have told does not count:
+// others than this driver have sent, so that there may be no room since, or room
+// of which no edge tells because nobody was refused. poll(2) looks, and has TCP
+// tell of room if there is none.
 func (e *Epoll) Writable(fd int, t ring.Token) {
 	s := e.sockets.get(fd)
 	if !e.begin(&s.out, t, ring.OpWritable) {
@@ -108,9 +110,18 @@ func (e *Epoll) Writable(fd int, t ring.Token) {
 			return
 		}
 	}
-	if s.canSend() {
+	if s.ready &^= writable; e.hasRoom(fd) {
+		s.ready |= writable
 		e.ready.push(s)
 	}
+}
+
+// hasRoom reports whether a send to the socket would take something, or fail.
+func (e *Epoll) hasRoom(fd int) bool {
+	e.enters++
+	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(p[:], 0)
+	return n > 0 || err != nil // EINTR: it may come too early
 }
 
 // begin starts an operation. A second one beside it is against the contract;
@@ -243,7 +254,6 @@ func (e *Epoll) serve(s *socket, ev *ring.Event) bool {
 		case ring.OpConnect:
 			e.connect(s)
 		case ring.OpWritable:
-			s.ready &^= writable // what finds no room from now on has another edge
 			s.out.end(0)
 			e.done.push(s)
 		default:

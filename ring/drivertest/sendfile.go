@@ -139,6 +139,11 @@ func testSendFile(t *testing.T, open Open) {
 	if !bytes.Equal(<-got, make([]byte, 50)) {
 		t.Error("the peer read something else than the new end")
 	}
+	// The driver has not learnt of the room from anybody who was refused.
+	got = readFrom(peer, 1, false)
+	if n := f.sendAll(fd, ring.MakeToken(1, 96), []byte("x")); n != 1 || string(<-got) != "x" {
+		t.Error("a send behind a file did not arrive")
+	}
 	f.CloseFile(file)
 	f.quiet("after the file")
 }
