@@ -95,33 +95,25 @@ func (e *Epoll) connect(s *socket) {
 
 // Writable implements ring.WriteWaiter. What the edges have told does not count:
 // others than this driver have sent, so that there may be no room since, or room
-// of which no edge tells because nobody was refused. poll(2) looks, and has TCP
-// tell of room if there is none.
+// of which no edge tells because nobody was refused. To modify what is registered
+// makes epoll look again: it tells of room, or has TCP tell once there is some.
 func (e *Epoll) Writable(fd int, t ring.Token) {
 	s := e.sockets.get(fd)
 	if !e.begin(&s.out, t, ring.OpWritable) {
 		return
 	}
 	s.rest, s.sent = nil, 0
+	var errno syscall.Errno
 	if s.ready&registered == 0 {
-		if errno := e.register(s, ring.OpWritable); errno != 0 {
-			s.out.end(errno)
-			e.done.push(s)
-			return
-		}
+		errno = e.register(s, ring.OpWritable)
+	} else {
+		s.ready &^= writable
+		errno = e.control(unix.EPOLL_CTL_MOD, int(s.fd), s.generation, connInterest)
 	}
-	if s.ready &^= writable; e.hasRoom(fd) {
-		s.ready |= writable
-		e.ready.push(s)
+	if errno != 0 {
+		s.out.end(errno)
+		e.done.push(s)
 	}
-}
-
-// hasRoom reports whether a send to the socket would take something, or fail.
-func (e *Epoll) hasRoom(fd int) bool {
-	e.enters++
-	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	n, err := unix.Poll(p[:], 0)
-	return n > 0 || err != nil // EINTR: it may come too early
 }
 
 // begin starts an operation. A second one beside it is against the contract;
