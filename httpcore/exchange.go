@@ -169,7 +169,6 @@ const largeBody = 64 << 10
 
 // end makes x ready for another request.
 func (x *exchange) end() {
-	x.ctx.ResetUserValues()
 	x.ctx.Request.ReleaseBody(largeBody)
 	x.ctx.Response.ReleaseBody(largeBody)
 	x.ctx.Request.Reset()

@@ -21,13 +21,17 @@ type recording struct {
 	words  []recordedWord
 	flags  []recordedFlag
 	lists  []recordedList
-	data   []byte // what octets are in
+	data   []byte // what octets are in, and a chunk more
 }
 
 type recordedOctets struct {
-	at       uintptr // offset in the Request, or in the list's array
-	from, to int32   // in data
+	at      uintptr // offset in the Request, or in the list's array
+	from, n int     // in data
 }
+
+// A chunk is what is copied at once: most fields are shorter, and a call for each
+// would cost more than the copy.
+type chunk [16]byte
 
 type recordedWord struct {
 	at    uintptr
@@ -153,6 +157,7 @@ func (r *recording) record(req *fasthttp.Request) bool {
 		used++
 	}
 	r.lists = r.lists[:used]
+	r.data = append(r.data, make([]byte, len(chunk{}))...)
 	return true
 }
 
@@ -160,7 +165,7 @@ func (r *recording) record(req *fasthttp.Request) bool {
 func (r *recording) keep(base unsafe.Pointer, from, at uintptr) recordedOctets {
 	begin := len(r.data)
 	r.data = append(r.data, *(*[]byte)(unsafe.Add(base, from))...)
-	return recordedOctets{at, int32(begin), int32(len(r.data))}
+	return recordedOctets{at, begin, len(r.data) - begin}
 }
 
 func (r *recording) keepList(to *recordedList, ll *listLayout, h *sliceHeader) {
@@ -205,15 +210,26 @@ func (r *recording) replay(req *fasthttp.Request) bool {
 	return true
 }
 
+// put makes the fields in list what they were. What lies behind a field's length in
+// its array means nothing.
 func (r *recording) put(base unsafe.Pointer, list []recordedOctets) {
+	data := unsafe.Pointer(unsafe.SliceData(r.data))
 	for i := range list {
 		o := &list[i]
-		to, from := unsafe.Add(base, o.at), r.data[o.from:o.to]
-		if h := (*sliceHeader)(to); h.cap >= len(from) {
-			h.len = len(from)
-			copy(*(*[]byte)(to), from)
+		if h := (*sliceHeader)(unsafe.Add(base, o.at)); o.n <= len(chunk{}) && h.cap >= len(chunk{}) {
+			*(*chunk)(h.array) = *(*chunk)(unsafe.Add(data, o.from))
+			h.len = o.n
 		} else {
-			*(*[]byte)(to) = append((*(*[]byte)(to))[:0], from...)
+			r.putLong((*[]byte)(unsafe.Pointer(h)), o)
 		}
 	}
+}
+
+// putLong is put for a field of more than a chunk, or with too little room.
+func (r *recording) putLong(to *[]byte, o *recordedOctets) {
+	from := r.data[o.from : o.from+o.n]
+	if cap(*to) < len(from) || cap(*to) < len(chunk{}) {
+		*to = make([]byte, 0, max(o.n, len(chunk{})))
+	}
+	*to = append((*to)[:0], from...)
 }

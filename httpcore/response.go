@@ -209,7 +209,7 @@ func (s *session) writeResponse(x *exchange, resp *fasthttp.Response, space []by
 		return
 	}
 	if len(body) > 0 {
-		s.p.usual.keep(head, &resp.Header, s.p.loop.Now())
+		s.p.usual.keep(head, &resp.Header, len(body), s.p.loop.Now())
 	}
 	switch n := len(head); {
 	case &head[0] != &space[0]: // it outgrew the space

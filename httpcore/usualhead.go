@@ -16,10 +16,12 @@ import (
 
 // A usualHead remembers a response head that consists of the status line,
 // Server, Date, Content-Type and Content-Length, as most do. A head that differs
-// in its Content-Length alone is made from it, at a third of the price. It
+// in its Content-Length alone is made from it, at a fraction of the price. It
 // belongs to the loop's goroutine; the zero value is ready for use.
 type usualHead struct {
-	prefix      []byte // clean, up to the value of Content-Length
+	head        []byte // clean
+	digits      int    // where in head the value of Content-Length begins
+	length      int    // that value
 	status      int
 	contentType []byte
 	until       int64 // on the loop's clock: then the Date may be another one
@@ -33,6 +35,9 @@ type maskedWord struct {
 	at   uintptr
 	mask uint64
 }
+
+// in returns the octets that count, of the struct at p.
+func (w *maskedWord) in(p unsafe.Pointer) uint64 { return *(*uint64)(unsafe.Add(p, w.at)) & w.mask }
 
 // unusual says which octets of a fasthttp.ResponseHeader are zero if the head is
 // a usual one: all but those of fields that are known to say nothing else. It is
@@ -75,34 +80,41 @@ var unusual = func() (words []maskedWord) {
 	if len(l.words)+len(l.others) > 0 {
 		return nil
 	}
+	for len(words)%4 != 0 { // so many are looked at in one go
+		words = append(words, maskedWord{})
+	}
 	return words
 }()
 
 // isUsual reports whether h makes a usual head, if there is a body.
 func isUsual(h *fasthttp.ResponseHeader) bool {
+	p, list := unsafe.Pointer(h), unusual
 	var set uint64
-	for i := range unusual {
-		w := &unusual[i]
-		set |= *(*uint64)(unsafe.Add(unsafe.Pointer(h), w.at)) & w.mask
+	for ; len(list) >= 4; list = list[4:] {
+		set |= list[0].in(p) | list[1].in(p) | list[2].in(p) | list[3].in(p)
 	}
 	return set == 0 && unusual != nil
 }
 
-// append makes the head of resp, with a body of n octets, at the beginning of
+// append makes the head of a response with a body of n octets at the beginning of
 // space, and returns its length: 0 if it is not the head that is remembered, or
-// may not be any more at the time given.
+// may not be any more at the time given, or if there is not enough space.
 func (u *usualHead) append(space []byte, h *fasthttp.ResponseHeader, n int, now int64) int {
-	const tail = 20 + len("\r\n\r\n") // at most
-	if now >= u.until || h.StatusCode() != u.status || !bytes.Equal(h.ContentType(), u.contentType) ||
-		len(u.prefix)+tail > len(space) || !isUsual(h) {
+	if now >= u.until || h.StatusCode() != u.status || !bytes.Equal(h.ContentType(), u.contentType) || !isUsual(h) {
 		return 0
 	}
-	head := fasthttp.AppendUint(append(space[:0], u.prefix...), n)
-	return len(append(head, "\r\n\r\n"...))
+	if n != u.length {
+		u.head = append(fasthttp.AppendUint(u.head[:u.digits], n), "\r\n\r\n"...)
+		u.length = n
+	}
+	if len(u.head) > len(space) {
+		return 0
+	}
+	return copy(space, u.head)
 }
 
-// keep remembers a clean head that fasthttp made of h, for a body.
-func (u *usualHead) keep(head []byte, h *fasthttp.ResponseHeader, now int64) {
+// keep remembers a clean head that fasthttp made of h, for a body of n octets.
+func (u *usualHead) keep(head []byte, h *fasthttp.ResponseHeader, n int, now int64) {
 	if !isUsual(h) {
 		return
 	}
@@ -111,7 +123,7 @@ func (u *usualHead) keep(head []byte, h *fasthttp.ResponseHeader, now int64) {
 	if !bytes.HasSuffix(head[:digits], []byte("\r\nContent-Length: ")) {
 		return
 	}
-	u.prefix, u.status = append(u.prefix[:0], head[:digits]...), h.StatusCode()
+	u.head, u.digits, u.length, u.status = append(u.head[:0], head...), digits, n, h.StatusCode()
 	u.contentType = append(u.contentType[:0], h.ContentType()...)
 	u.until = now + usualFor
 }

@@ -65,8 +65,8 @@ func TestUsualHeadIsFasthttps(t *testing.T) {
 		for name, set := range all {
 			var u usualHead
 			resp, head := made(setBefore, 13)
-			u.keep(head, &resp.Header, 0)
-			for _, n := range []int{1, 13, 1234567} {
+			u.keep(head, &resp.Header, 13, 0)
+			for _, n := range []int{13, 1, 13, 1234567} {
 				resp, want := made(set, n)
 				got := space[:u.append(space, &resp.Header, n, usualFor-1)]
 				if len(got) > 0 && other[name] != nil {
@@ -78,7 +78,7 @@ func TestUsualHeadIsFasthttps(t *testing.T) {
 				if len(got) > 0 && undated(got) != undated(want) {
 					t.Errorf("%s after %s:\n%s\nwant\n%s", name, before, got, want)
 				}
-				if u.append(space, &resp.Header, n, usualFor) > 0 || u.append(space[:len(want)], &resp.Header, n, 0) > 0 {
+				if u.append(space, &resp.Header, n, usualFor) > 0 || u.append(space[:len(want)-1], &resp.Header, n, 0) > 0 {
 					t.Errorf("%s after %s: made too late, or without the room for it", name, before)
 				}
 			}
