@@ -12,7 +12,9 @@ import (
 // Every route has a debt: so many quick answers it has to give on a goroutine
 // before it may run on the loop. A slow answer adds to it, a quick one takes
 // one away, so that what has become quick comes back to the loop, and what is
-// slow now and then stays away from it.
+// slow now and then stays away from it. Many quick answers earn some credit, out
+// of which it may pay for one that takes a little longer: a garbage collection or
+// another process holds a handler up for a few tenths of a millisecond quite often.
 type routes struct {
 	table [routeTable]route
 	// newcomers is the debt that a route begins with: it learns from the first
@@ -28,7 +30,7 @@ const routeTable = 1024
 
 type route struct {
 	hash uint32
-	debt int32
+	debt int32  // -maxCredit to maxDebt
 	seen uint32 // answers, up to freshAnswers
 }
 
@@ -36,6 +38,7 @@ const (
 	firstDebt    = 8       // of the first routes of all
 	freshAnswers = 4       // of a route from which the newcomers learn
 	maxDebt      = 1 << 20 // about ten seconds of a busy loop
+	maxCredit    = 32      // what delays a loop by three milliseconds in all
 	// slowDebt is what a slow answer costs: while it may block the loop for a
 	// tick or two, thousands of quick ones have to make up for that.
 	slowDebt = 4096
@@ -57,13 +60,13 @@ func (rs *routes) find(method, path []byte) *route {
 	h := routeHash(method, path)
 	r := &rs.table[h%routeTable]
 	if r.hash != h {
-		*r = route{hash: h, debt: rs.newcomers.debt}
+		*r = route{hash: h, debt: max(rs.newcomers.debt, 0)}
 	}
 	return r
 }
 
 // quick reports whether the next request of the route may run on the loop.
-func (r *route) quick() bool { return r.debt == 0 }
+func (r *route) quick() bool { return r.debt <= 0 }
 
 // note learns from an answer that took d nanoseconds.
 func (rs *routes) note(r *route, d int64) {
@@ -84,7 +87,12 @@ func (rs *routes) note(r *route, d int64) {
 	r.add(points)
 }
 
-func (r *route) add(points int32) { r.debt = min(max(r.debt+points, 0), maxDebt) }
+func (r *route) add(points int32) {
+	if points == slowDebt {
+		r.debt = max(r.debt, 0) // no credit makes up for that
+	}
+	r.debt = min(max(r.debt+points, -maxCredit), maxDebt)
+}
 
 // routeHash is FNV-1a over the method and the path, with one octet for a run
 // of digits. It is never 0, which marks an empty place.

@@ -90,6 +90,33 @@ func TestRouteThatIsSlowOnAverage(t *testing.T) {
 	}
 }
 
+// A quick route may take a little longer now and then, but not often.
+func TestRouteHasCredit(t *testing.T) {
+	longer := int64(900 * time.Microsecond)
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range firstDebt + 2*maxCredit {
+		rs.note(r, quickAnswer)
+	}
+	for range 1000 {
+		if rs.note(r, longer); !r.quick() {
+			t.Fatal("away from the loop after an answer in a hundred that took a little longer")
+		}
+		for range 99 {
+			rs.note(r, quickAnswer)
+		}
+	}
+	for range 4 {
+		rs.note(r, longer)
+	}
+	if r.quick() {
+		t.Fatal("on the loop after four answers in a row that took longer")
+	}
+	if rs.get("/b").debt < 0 {
+		t.Fatal("a newcomer has credit")
+	}
+}
+
 func TestGarbageCollectionIsExcusedOnce(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
