@@ -29,6 +29,7 @@ type Loop struct {
 	turnEnd  TurnEnder     // handler, if it wants that
 	now      int64         // the clock at the start of the turn
 	turns    uint64
+	more     bool // completions that the turn has not taken
 	event    ring.Event
 	addr     sockAddr
 
@@ -183,13 +184,15 @@ func (l *Loop) addFiles(d ring.Driver) (err error) {
 	return nil
 }
 
-// turn takes all completions, runs them, submits what came of it, and waits.
+// turn takes completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
 	l.turns++
-	if l.take() >= gatherFrom && l.gatherer != nil {
+	n := l.take(maxTaken)
+	if n >= gatherFrom && n < maxTaken && l.gatherer != nil {
 		l.gatherer.Gather()
-		l.take()
+		n += l.take(maxTaken - n)
 	}
+	l.more = n == maxTaken
 	l.expire()
 	l.runTasks()
 	if l.turnEnd != nil {
@@ -216,9 +219,14 @@ func (l *Loop) turn() error {
 // enter that does not wait delivers about 20.
 const gatherFrom = 16
 
-// take runs the completions that there are, and returns how many.
-func (l *Loop) take() (n int) {
-	for ; l.driver.Next(&l.event); n++ {
+// maxTaken is how many completions a turn takes: enough to share the system calls
+// of its end, and so few that thousands of requests at once do not need as many
+// buffers and contexts.
+const maxTaken = 256
+
+// take runs the completions that there are, limit at most, and returns how many.
+func (l *Loop) take(limit int) (n int) {
+	for ; n < limit && l.driver.Next(&l.event); n++ {
 		l.complete(&l.event)
 	}
 	return n
@@ -227,6 +235,9 @@ func (l *Loop) take() (n int) {
 // wait submits and sleeps until there is something to do.
 func (l *Loop) wait() error {
 	timeout := l.timeout()
+	if l.more {
+		timeout = 0
+	}
 	l.wakeAt = 0
 	if l.woken {
 		l.woken = false

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -268,6 +269,53 @@ func TestReserve(t *testing.T) {
 				l.Each(func(c *Conn) { none = c.outHead == nil })
 			})
 			return none && e.Conns() == 1
+		})
+	})
+}
+
+// turnCounter is an echo that counts what each turn brings.
+type turnCounter struct {
+	*script
+	now, most int
+}
+
+func (h *turnCounter) TurnEnd() bool {
+	h.most, h.now = max(h.most, h.now), 0
+	return true
+}
+
+// What comes on more connections than a turn takes is taken by the next turns,
+// without waiting for more.
+func TestTurnsAreBounded(t *testing.T) {
+	const conns = 2*maxTaken + 100
+	run(t, func(t *testing.T, kind DriverKind) {
+		h := &turnCounter{script: &script{}}
+		h.data = func(c *Conn, p []byte) int {
+			h.now++
+			return c.Write(p)
+		}
+		e := serve(t, kind, h, Options{Loops: 1, Movable: true}) // else io_uring delivers some 20 at a time
+		all := make([]net.Conn, conns)
+		for i := range all {
+			all[i] = e.dial()
+		}
+		eventually(t, "all are accepted", func() bool { return e.Conns() == conns })
+		held, release := make(chan struct{}), make(chan struct{})
+		e.Loops()[0].Post(&Task{Run: func(*Loop) { close(held); <-release }})
+		<-held
+		for _, nc := range all {
+			if _, err := nc.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(release)
+		for _, nc := range all {
+			wantRead(t, nc, []byte("x"))
+		}
+		e.do(func(*Loop) {
+			if h.most < maxTaken/2 || h.most > maxTaken {
+				t.Errorf("a turn brought %d, want many, at most %d", h.most, maxTaken)
+			}
 		})
 	})
 }
