@@ -216,6 +216,7 @@ func TestAdaptiveShutdown(t *testing.T) {
 		}
 		release()
 		c.want(200, "late")
+		c.Close()
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}

@@ -285,6 +285,7 @@ func TestDoneAtShutdown(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- ts.Shutdown() }()
 		c.want(200, "context canceled")
+		c.Close()
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
