@@ -29,7 +29,8 @@ type Loop struct {
 	turnEnd  TurnEnder     // handler, if it wants that
 	now      int64         // the clock at the start of the turn
 	turns    uint64
-	more     bool // completions that the turn has not taken
+	enough   bool // the handler wants the turn to end
+	more     bool // completions that the turn may not have taken
 	event    ring.Event
 	addr     sockAddr
 
@@ -83,6 +84,11 @@ func (l *Loop) Clock() int64 { return l.opts.Clock() }
 // TurnEnder that has something to do then; 0 takes that back. It replaces what
 // was asked for before, and holds for one turn.
 func (l *Loop) WakeAt(at int64) { l.wakeAt = at }
+
+// EndTurn has the present turn take no more completions: those that there are
+// come with the next one, which follows at once. For a TurnEnder that has enough
+// to do. Only for the loop's goroutine.
+func (l *Loop) EndTurn() { l.enough = true }
 
 // Conns returns the number of open connections, outbound ones not counted. It may be called from any
 // goroutine.
@@ -187,12 +193,13 @@ func (l *Loop) addFiles(d ring.Driver) (err error) {
 // turn takes completions, runs them, submits what came of it, and waits.
 func (l *Loop) turn() error {
 	l.turns++
+	l.enough = false
 	n := l.take(maxTaken)
-	if n >= gatherFrom && n < maxTaken && l.gatherer != nil {
+	if n >= gatherFrom && n < maxTaken && !l.enough && l.gatherer != nil {
 		l.gatherer.Gather()
 		n += l.take(maxTaken - n)
 	}
-	l.more = n == maxTaken
+	l.more = n == maxTaken || l.enough
 	l.expire()
 	l.runTasks()
 	if l.turnEnd != nil {
@@ -226,7 +233,7 @@ const maxTaken = 256
 
 // take runs the completions that there are, limit at most, and returns how many.
 func (l *Loop) take(limit int) (n int) {
-	for ; n < limit && l.driver.Next(&l.event); n++ {
+	for ; n < limit && !l.enough && l.driver.Next(&l.event); n++ {
 		l.complete(&l.event)
 	}
 	return n

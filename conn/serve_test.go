@@ -277,6 +277,7 @@ func TestReserve(t *testing.T) {
 type turnCounter struct {
 	*script
 	now, most int
+	enough    int // that ends a turn
 }
 
 func (h *turnCounter) TurnEnd() bool {
@@ -284,38 +285,45 @@ func (h *turnCounter) TurnEnd() bool {
 	return true
 }
 
-// What comes on more connections than a turn takes is taken by the next turns,
-// without waiting for more.
+// What comes on more connections than a turn takes, or than its handler wants, is
+// taken by the next turns, without waiting for more.
 func TestTurnsAreBounded(t *testing.T) {
-	const conns = 2*maxTaken + 100
 	run(t, func(t *testing.T, kind DriverKind) {
-		h := &turnCounter{script: &script{}}
-		h.data = func(c *Conn, p []byte) int {
-			h.now++
-			return c.Write(p)
+		t.Run("by the loop", func(t *testing.T) { testTurns(t, kind, 0, maxTaken) })
+		t.Run("by the handler", func(t *testing.T) { testTurns(t, kind, 10, 10) })
+	})
+}
+
+func testTurns(t *testing.T, kind DriverKind, enough, bound int) {
+	const conns = 2*maxTaken + 100
+	h := &turnCounter{script: &script{}, enough: enough}
+	h.data = func(c *Conn, p []byte) int {
+		if h.now++; h.now == h.enough {
+			c.Loop().EndTurn()
 		}
-		e := serve(t, kind, h, Options{Loops: 1, Movable: true}) // else io_uring delivers some 20 at a time
-		all := make([]net.Conn, conns)
-		for i := range all {
-			all[i] = e.dial()
+		return c.Write(p)
+	}
+	e := serve(t, kind, h, Options{Loops: 1, Movable: true}) // else io_uring delivers some 20 at a time
+	all := make([]net.Conn, conns)
+	for i := range all {
+		all[i] = e.dial()
+	}
+	eventually(t, "all are accepted", func() bool { return e.Conns() == conns })
+	held, release := make(chan struct{}), make(chan struct{})
+	e.Loops()[0].Post(&Task{Run: func(*Loop) { close(held); <-release }})
+	<-held
+	for _, nc := range all {
+		if _, err := nc.Write([]byte("x")); err != nil {
+			t.Fatal(err)
 		}
-		eventually(t, "all are accepted", func() bool { return e.Conns() == conns })
-		held, release := make(chan struct{}), make(chan struct{})
-		e.Loops()[0].Post(&Task{Run: func(*Loop) { close(held); <-release }})
-		<-held
-		for _, nc := range all {
-			if _, err := nc.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
+	}
+	close(release)
+	for _, nc := range all {
+		wantRead(t, nc, []byte("x"))
+	}
+	e.do(func(*Loop) {
+		if h.most < bound/2 || h.most > bound {
+			t.Errorf("a turn brought %d, want many, at most %d", h.most, bound)
 		}
-		close(release)
-		for _, nc := range all {
-			wantRead(t, nc, []byte("x"))
-		}
-		e.do(func(*Loop) {
-			if h.most < maxTaken/2 || h.most > maxTaken {
-				t.Errorf("a turn brought %d, want many, at most %d", h.most, maxTaken)
-			}
-		})
 	})
 }

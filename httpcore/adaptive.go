@@ -10,7 +10,14 @@ import "github.com/ringcore/ringcore/conn"
 // if it had been on the pool from the start.
 
 // quickList holds the jobs that are to run on the loop, in order.
-type quickList struct{ first, last *exchange }
+type quickList struct {
+	first, last *exchange
+	requests    int // since the last turn
+}
+
+// maxQuick is how many requests make a turn long enough: those of one turn are in
+// memory at once, and their contexts had better stay in the processor's cache.
+const maxQuick = 64
 
 func (q *quickList) add(x *exchange) {
 	x.queued = nil
@@ -50,6 +57,7 @@ func (pl *pool) isQuick(x *exchange) bool {
 // runQuick runs the jobs that were kept for the loop, and reports whether the
 // loop is still this goroutine's.
 func (pl *pool) runQuick() bool {
+	pl.quick.requests = 0
 	for x := pl.quick.take(); x != nil; x = pl.quick.take() {
 		if !pl.runHere(x) {
 			return false

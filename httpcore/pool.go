@@ -64,12 +64,17 @@ func newPool(p *protocol) *pool {
 // submit queues x, and the requests that wait behind it in its session, as one
 // job. When it is false they are done already: there is no place for them.
 func (pl *pool) submit(x *exchange) bool {
+	n := 0
 	for y := x; y != nil; y = y.next {
 		y.state, y.chain = exchangeRunning, y.next
+		n++
 	}
 	late := pl.endedAt == pl.p.loop.Now() // for this turn's turnEnd; the loop may sleep before the next
 	if pl.isQuick(x) {
 		pl.quick.add(x)
+		if pl.quick.requests += n; pl.quick.requests >= maxQuick {
+			pl.p.loop.EndTurn()
+		}
 		if late && !pl.nudged {
 			pl.nudged = true
 			pl.p.loop.Post(&pl.nudge)
