@@ -74,12 +74,18 @@ func (pl *pool) runHere(x *exchange) (owned bool) {
 		if skip || x.gone.Load() {
 			x.skipped = true
 		} else {
+			r := x.route
+			pl.running = r
 			done, owned := pl.callHere(x, loop.StepOut())
 			if !done {
+				if !owned {
+					loop.Post(&conn.Task{Run: func(*conn.Loop) { r.returned() }})
+				}
 				return owned // what is behind it goes on after it: see goOn
 			}
 			if !owned {
 				// Somebody else has the loop by now: go on as a worker.
+				x.lost = true
 				skip = x.endsHTTP()
 				x.chain = nil
 				x.finish()
@@ -116,7 +122,7 @@ func (pl *pool) callHere(x *exchange, t conn.Ticket) (done, owned bool) {
 		// requests behind this one.
 		next := x.chain
 		x.chain = nil
-		pl.p.loop.HandOver(t)
+		x.lost = !pl.p.loop.HandOver(t)
 		x.serverError()
 		x.finish()
 		if next != nil {

@@ -175,6 +175,10 @@ func (x *exchange) isHead() bool { return x.ctx.Request.Header.IsHead() }
 
 // finished takes x back: it runs on the loop.
 func (x *exchange) finished(*conn.Loop) {
+	if x.lost {
+		x.lost = false
+		x.route.returned()
+	}
 	c := x.ref.Conn()
 	if c == nil || x.state == exchangeOrphan {
 		for y := x.chain; y != nil; { // held up by a suspension
@@ -188,7 +192,7 @@ func (x *exchange) finished(*conn.Loop) {
 	if x.state == exchangeStreaming {
 		x.streamed = true
 	} else if x.route != nil {
-		x.p.pool.routes.note(x.route, x.took)
+		x.p.pool.routes.note(x.route, x.took, x.p.loop.Now())
 	}
 	x.state = exchangeDone
 	if x.chain != nil { // held up by a suspension

@@ -38,6 +38,7 @@ type exchange struct {
 	watched    *requestTimers // the same, once the loop knows them; the loop's
 	route      *route         // with Adaptive dispatch
 	took       int64          // how long its handler ran, in nanoseconds
+	lost       bool           // the loop was taken over from its handler
 	gone       atomic.Bool    // the connection is gone: not to be handled any more
 
 	file   fileAnswer // after Files has handled it

@@ -68,6 +68,18 @@ var shortModes = []mode{
 // run runs f as a subtest for each mode: io_uring/pooled, epoll/inline, …
 func run(t *testing.T, f func(t *testing.T, m mode)) {
 	t.Helper()
+	runModes(t, false, f)
+}
+
+// runTogether is run with all modes at the same time, for tests that wait for
+// time-outs.
+func runTogether(t *testing.T, f func(t *testing.T, m mode)) {
+	t.Helper()
+	runModes(t, true, f)
+}
+
+func runModes(t *testing.T, together bool, f func(t *testing.T, m mode)) {
+	t.Helper()
 	modes := modes
 	if testing.Short() {
 		modes = shortModes
@@ -81,6 +93,9 @@ func run(t *testing.T, f func(t *testing.T, m mode)) {
 		}
 		t.Run(m.String(), func(t *testing.T) {
 			requireDriver(t, m)
+			if together {
+				t.Parallel()
+			}
 			f(t, m)
 		})
 	}

@@ -23,13 +23,20 @@ type whereabouts struct {
 	c       *client
 	thread  atomic.Int64 // of the last handler that did not block
 	garbage int          // octets a request
+	held    chan struct{}
+	release chan struct{} // ends what the field "Hold" holds
 }
 
 func serveWhereabouts(t *testing.T, m mode, garbage int) *whereabouts {
-	w := &whereabouts{garbage: garbage}
+	w := &whereabouts{garbage: garbage, held: make(chan struct{}), release: make(chan struct{})}
 	w.ts = serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 		if len(ctx.Request.Header.Peek("Block")) > 0 {
 			time.Sleep(2 * time.Duration(collecting))
+			return
+		}
+		if len(ctx.Request.Header.Peek("Hold")) > 0 {
+			w.held <- struct{}{}
+			<-w.release
 			return
 		}
 		w.thread.Store(int64(unix.Gettid()))
@@ -67,15 +74,42 @@ func TestAdaptiveLearnsBothWays(t *testing.T) {
 		for range 2 {
 			// More than it owes on a machine that is busy with other things.
 			eventually(t, "it runs on the loop", func() bool { return w.ask(256) })
-			w.c.send(get("/", "Block: 1"))
-			w.c.wantStatus(200)
+			for range 2 { // one alone is forgiven
+				w.c.send(get("/", "Block: 1"))
+				w.c.wantStatus(200)
+			}
 			if w.ask(1) {
-				t.Fatal("after an answer that took 20 ms the next one is handled on the loop")
+				t.Fatal("after two answers that took 20 ms the next one is handled on the loop")
 			}
 			if w.ask(slowDebt / 2) {
 				t.Fatal("it is back before it has made up for that")
 			}
 		}
+	})
+}
+
+// A quick route whose handlers all block from now on, as when a database stands
+// still, leaves the loop before the first of them has returned.
+func TestAdaptiveLearnsFromWhatBlocks(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		w := serveWhereabouts(t, m, 0)
+		eventually(t, "it runs on the loop", func() bool { return w.ask(256) })
+		var holding []*client
+		for range 2 {
+			c := w.ts.dial()
+			c.send(get("/", "Hold: 1"))
+			<-w.held
+			holding = append(holding, c)
+		}
+		eventually(t, "it leaves the loop", func() bool { return !w.ask(1) })
+		if w.ask(64) {
+			t.Error("it is back on the loop")
+		}
+		close(w.release)
+		for _, c := range holding {
+			c.wantStatus(200)
+		}
+		eventually(t, "it comes back", func() bool { return w.ask(256) })
 	})
 }
 

@@ -34,7 +34,7 @@ func TestDribblingDoesNotExtendTheDeadline(t *testing.T) {
 		"body": {readTimeout: 200 * time.Millisecond, head: "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T, m mode) {
+			runTogether(t, func(t *testing.T, m mode) {
 				ts := serve(t, m, &fasthttp.Server{Handler: echo, ReadTimeout: tc.readTimeout}, WithHeaderTimeout(200*time.Millisecond))
 				c := ts.dial()
 				c.send(tc.head)
@@ -111,7 +111,7 @@ func TestHeaderTimeoutDoesNotCountTheHandler(t *testing.T) {
 func TestWriteTimeoutCutsAStuckReader(t *testing.T) {
 	for _, path := range []string{"/memory", "/stream", "/chunks"} {
 		t.Run(path[1:], func(t *testing.T) {
-			run(t, func(t *testing.T, m mode) {
+			runTogether(t, func(t *testing.T, m mode) {
 				ts := serve(t, m, &fasthttp.Server{WriteTimeout: 100 * time.Millisecond, Handler: bigResponse})
 				c := ts.dial()
 				c.send(get(path))
@@ -130,7 +130,7 @@ func TestWriteTimeoutCutsAStuckReader(t *testing.T) {
 
 // A stream that says nothing for longer than WriteTimeout is no stuck reader.
 func TestWriteTimeoutSparesASlowStream(t *testing.T) {
-	run(t, func(t *testing.T, m mode) {
+	runTogether(t, func(t *testing.T, m mode) {
 		ts := serve(t, m, &fasthttp.Server{WriteTimeout: 50 * time.Millisecond, Handler: func(ctx *fasthttp.RequestCtx) {
 			r, w := io.Pipe()
 			go func() {
@@ -217,7 +217,7 @@ func TestGetOnly(t *testing.T) {
 }
 
 func TestErrorHandlerGetsTheError(t *testing.T) {
-	run(t, func(t *testing.T, m mode) {
+	runTogether(t, func(t *testing.T, m mode) {
 		var mu sync.Mutex
 		var got error
 		var from net.Addr

@@ -32,6 +32,8 @@ type pool struct {
 	adaptive bool // with Adaptive dispatch, and all of these are the loop's
 	routes   routes
 	quick    quickList
+	running  *route    // of the handler that runs on the loop, or was the last to
+	losses   uint64    // how often the loop had been taken over when last looked
 	nudge    conn.Task // brings the next turn about
 	nudged   bool
 
@@ -110,6 +112,10 @@ func (pl *pool) turnEnd() bool {
 
 func (pl *pool) handOut() {
 	pl.endedAt = pl.p.loop.Now()
+	if n := pl.p.loop.TakenOver(); n != pl.losses {
+		pl.losses = n
+		pl.running.blocked()
+	}
 	if pl.fresh || len(pl.backlog) > 0 {
 		pl.fresh = false
 		pl.handOutFresh()

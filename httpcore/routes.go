@@ -14,7 +14,8 @@ import (
 // one away, so that what has become quick comes back to the loop, and what is
 // slow now and then stays away from it. Many quick answers earn some credit, out
 // of which it may pay for one that takes a little longer: a garbage collection or
-// another process holds a handler up for a few tenths of a millisecond quite often.
+// another process holds a handler up for a few tenths of a millisecond quite often,
+// and for longer now and then.
 type routes struct {
 	table [routeTable]route
 	// newcomers is the debt that a route begins with: it learns from the first
@@ -29,9 +30,11 @@ type routes struct {
 const routeTable = 1024
 
 type route struct {
-	hash uint32
-	debt int32  // -maxCredit to maxDebt
-	seen uint32 // answers, up to freshAnswers
+	hash    uint32
+	debt    int32  // -maxCredit to maxDebt
+	seen    uint32 // answers, up to freshAnswers
+	holding uint32 // handlers that have blocked the loop and still run
+	slowAt  int64  // the time of the last slow answer, 0: none
 }
 
 const (
@@ -42,6 +45,10 @@ const (
 	// slowDebt is what a slow answer costs: while it may block the loop for a
 	// tick or two, thousands of quick ones have to make up for that.
 	slowDebt = 4096
+	// forgiving is how long after a slow answer another one costs that much. The
+	// first costs the credit: it may have been the operating system that had other
+	// things to do, and a tick or two in so long a time harm nobody.
+	forgiving = int64(time.Second)
 
 	slow     = int64(time.Millisecond)       // takes the loop away from others
 	quickish = int64(100 * time.Microsecond) // a unit of debt
@@ -68,8 +75,8 @@ func (rs *routes) find(method, path []byte) *route {
 // quick reports whether the next request of the route may run on the loop.
 func (r *route) quick() bool { return r.debt <= 0 }
 
-// note learns from an answer that took d nanoseconds.
-func (rs *routes) note(r *route, d int64) {
+// note learns from an answer that took d nanoseconds, at the time now.
+func (rs *routes) note(r *route, d, now int64) {
 	points := int32(-1)
 	switch {
 	case d < quickish:
@@ -84,7 +91,31 @@ func (rs *routes) note(r *route, d int64) {
 		r.seen++
 		rs.newcomers.add(points)
 	}
+	if points == slowDebt {
+		if r.slowAt == 0 || now-r.slowAt > forgiving {
+			points = maxCredit
+		}
+		r.slowAt = max(now, 1)
+	}
 	r.add(points)
+}
+
+// blocked notes that a handler of r, which may be nil, has blocked the loop. What
+// is learnt from that comes with its answer; with two at a time that is too late.
+func (r *route) blocked() {
+	if r == nil {
+		return
+	}
+	if r.holding++; r.holding > 1 {
+		r.add(slowDebt)
+	}
+}
+
+// returned follows blocked, when the handler has returned.
+func (r *route) returned() {
+	if r != nil && r.holding > 0 { // else another route has taken the place
+		r.holding--
+	}
 }
 
 func (r *route) add(points int32) {

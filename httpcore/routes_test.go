@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+const now = int64(time.Hour)
+
 const quickAnswer, slowAnswer = int64(5 * time.Microsecond), int64(50 * time.Millisecond)
 
 func newRoutes() *routes {
@@ -23,7 +25,7 @@ func TestRouteProvesItself(t *testing.T) {
 		if r.quick() {
 			t.Fatalf("quick after %d answers", n)
 		}
-		rs.note(r, quickAnswer)
+		rs.note(r, quickAnswer, now)
 	}
 	if !r.quick() {
 		t.Fatal("not quick after as many quick answers as it owed")
@@ -37,24 +39,26 @@ func TestSlowRouteStaysAwayAndComesBack(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
 	for range 100 {
-		rs.note(r, quickAnswer)
+		rs.note(r, quickAnswer, now)
 	}
-	rs.note(r, slowAnswer)
-	if r.quick() {
-		t.Fatal("quick after a slow answer")
+	if rs.note(r, slowAnswer, now); !r.quick() {
+		t.Fatal("one slow answer is not forgiven")
+	}
+	if rs.note(r, slowAnswer, now+forgiving); r.quick() {
+		t.Fatal("quick after two slow answers")
 	}
 	for range slowDebt - 1 {
-		rs.note(r, quickAnswer)
+		rs.note(r, quickAnswer, now)
 	}
 	if r.quick() {
 		t.Fatal("quick before its debt is paid")
 	}
-	rs.note(r, quickAnswer)
+	rs.note(r, quickAnswer, now)
 	if !r.quick() {
 		t.Fatal("it does not come back")
 	}
 	for range 10000 {
-		rs.note(r, slowAnswer)
+		rs.note(r, slowAnswer, now)
 	}
 	if r.debt != maxDebt {
 		t.Fatalf("debt %d, want it bounded by %d", r.debt, maxDebt)
@@ -65,7 +69,8 @@ func TestSlowRouteStaysAwayAndComesBack(t *testing.T) {
 func TestRouteThatIsSlowNowAndThen(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
-	rs.note(r, slowAnswer)
+	rs.note(r, slowAnswer, now)
+	rs.note(r, slowAnswer, now)
 	for i := range 10000 {
 		d := quickAnswer
 		if i%100 == 99 {
@@ -74,7 +79,7 @@ func TestRouteThatIsSlowNowAndThen(t *testing.T) {
 		if r.quick() {
 			t.Fatalf("quick at answer %d", i)
 		}
-		rs.note(r, d)
+		rs.note(r, d, now)
 	}
 }
 
@@ -83,11 +88,55 @@ func TestRouteThatIsSlowOnAverage(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
 	for range 100 {
-		rs.note(r, int64(300*time.Microsecond))
+		rs.note(r, int64(300*time.Microsecond), now)
 	}
 	if r.quick() {
 		t.Fatal("quick with 300 µs an answer")
 	}
+}
+
+// A slow answer every few seconds costs no more than the credit.
+func TestSlowAnswersAreForgiven(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range firstDebt + maxCredit {
+		rs.note(r, quickAnswer, now)
+	}
+	for i := range 10 {
+		if rs.note(r, slowAnswer, now+int64(i+1)*(forgiving+1)); !r.quick() {
+			t.Fatalf("the slow answer of second %d is not forgiven", i)
+		}
+		for range maxCredit {
+			rs.note(r, quickAnswer, now)
+		}
+	}
+}
+
+// Two handlers that block at the same time send the route away before they return.
+func TestRouteThatBlocks(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range firstDebt {
+		rs.note(r, quickAnswer, now)
+	}
+	if r.blocked(); !r.quick() {
+		t.Fatal("not quick when one handler blocks")
+	}
+	r.returned()
+	if r.blocked(); !r.quick() {
+		t.Fatal("not quick when one handler blocks after another")
+	}
+	if r.blocked(); r.quick() {
+		t.Fatal("quick when two handlers block")
+	}
+	r.returned()
+	r.returned()
+	r.returned()
+	if r.holding != 0 {
+		t.Fatalf("%d handlers block after all have returned", r.holding)
+	}
+	(*route)(nil).blocked()
+	(*route)(nil).returned()
 }
 
 // A quick route may take a little longer now and then, but not often.
@@ -96,18 +145,18 @@ func TestRouteHasCredit(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
 	for range firstDebt + 2*maxCredit {
-		rs.note(r, quickAnswer)
+		rs.note(r, quickAnswer, now)
 	}
 	for range 1000 {
-		if rs.note(r, longer); !r.quick() {
+		if rs.note(r, longer, now); !r.quick() {
 			t.Fatal("away from the loop after an answer in a hundred that took a little longer")
 		}
 		for range 99 {
-			rs.note(r, quickAnswer)
+			rs.note(r, quickAnswer, now)
 		}
 	}
 	for range 4 {
-		rs.note(r, longer)
+		rs.note(r, longer, now)
 	}
 	if r.quick() {
 		t.Fatal("on the loop after four answers in a row that took longer")
@@ -121,23 +170,23 @@ func TestGarbageCollectionIsExcusedOnce(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")
 	for range 100 {
-		rs.note(r, quickAnswer)
+		rs.note(r, quickAnswer, now)
 	}
 	held := int64(3 * time.Millisecond)
 	rs.gc.passed()
 	runtime.GC()
-	if rs.note(r, held); !r.quick() {
+	if rs.note(r, held, now); !r.quick() {
 		t.Fatal("what the collector did is held against the route")
 	}
 	// Unless the test's own garbage brings about another one just now.
-	if rs.note(r, held); r.quick() {
-		rs.note(r, held)
+	if rs.note(r, held, now); r.quick() {
+		rs.note(r, held, now)
 	}
 	if r.quick() {
 		t.Fatal("excused without a collection")
 	}
 	runtime.GC()
-	if rs.note(r, slowAnswer); r.debt < slowDebt {
+	if rs.note(r, slowAnswer, now); r.debt < slowDebt {
 		t.Fatal("50 ms are excused")
 	}
 }
