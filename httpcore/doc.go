@@ -20,9 +20,10 @@
 // With [Adaptive], the default, handlers may block. They run on the loop as long
 // as their route (the method, and the path with runs of digits taken as equal)
 // answers within about 100 µs, and on goroutines else. It is learnt from every
-// answer: a slow one is forgotten after some thousand quick ones. A handler that
-// blocks on the loop all the same loses it, after one to two milliseconds, to
-// another goroutine, which serves the other connections.
+// answer: one slow one a second is forgiven, two are forgotten after some thousand
+// quick ones. A handler that blocks on the loop all the same loses it, after one to
+// two milliseconds, to another goroutine, which serves the other connections. When
+// a second one does so meanwhile, their route goes to goroutines at once.
 //
 // With [Pooled] all handlers run on goroutines. With [Inline] all of them run on
 // the loop, which is right for handlers that never wait only: while one runs, the
