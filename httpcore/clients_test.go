@@ -34,6 +34,10 @@ func clientHandler(ctx *fasthttp.RequestCtx) {
 }
 
 func TestNetHTTPClient(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
 	run(t, func(t *testing.T, m mode) {
 		ts := serve(t, m, &fasthttp.Server{Handler: clientHandler})
 		tr := &http.Transport{MaxConnsPerHost: 8, MaxIdleConnsPerHost: 8}
@@ -56,7 +60,7 @@ func TestNetHTTPClient(t *testing.T) {
 		for i := range 16 {
 			wg.Go(func() {
 				body := bigBody[:i*10000]
-				for range 20 {
+				for range rounds {
 					for _, err := range []error{
 						fetch("GET", "/hello", nil, []byte("Hello, World!")),
 						fetch("POST", "/back", bytes.NewReader(body), body),
