@@ -35,8 +35,8 @@ type Handler interface {
 // TurnEnder is implemented by a Handler that wants to know the end of each
 // turn: after all completions of the turn have been handled and before the
 // answers are submitted. A turn handles all connections with news, up to a few
-// hundred, so that is the place for work in batches. It runs on the loop's goroutine, and returns
-// true, unless Loop.StepIn was false.
+// hundred, so that is the place for work in batches. It runs on the loop's
+// goroutine, and returns true, unless Loop.StepIn was false.
 type TurnEnder interface{ TurnEnd() bool }
 
 // Drainer is implemented by a Handler that has something to do when the
