@@ -49,7 +49,8 @@ type Options struct {
 
 	// Movable lets handlers call code that may block, see Loop.StepOut: the
 	// loops can be taken over by another goroutine. On io_uring that costs
-	// 0 to 2 % more processor time, see ring.Config.Movable.
+	// 0 to 2 % more processor time, with thousands of busy connections much
+	// more, see ring.Config.Movable.
 	Movable bool
 
 	// Gather has a loop fetch more completions before it ends a turn that has
