@@ -21,9 +21,10 @@
 // as their route (the method, and the path with runs of digits taken as equal)
 // answers within about 100 µs, and on goroutines else. It is learnt from every
 // answer: one slow one a second is forgiven, two are forgotten after some thousand
-// quick ones. A handler that blocks on the loop all the same loses it, after one to
-// two milliseconds, to another goroutine, which serves the other connections. When
-// a second one does so meanwhile, their route goes to goroutines at once.
+// quick ones, or a second. A handler that blocks on the loop all the same loses it,
+// after one to two milliseconds, to another goroutine, which serves the other
+// connections. When a second one does so meanwhile, their route goes to goroutines
+// at once.
 //
 // With [Pooled] all handlers run on goroutines. With [Inline] all of them run on
 // the loop, which is right for handlers that never wait only: while one runs, the

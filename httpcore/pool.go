@@ -114,7 +114,7 @@ func (pl *pool) handOut() {
 	pl.endedAt = pl.p.loop.Now()
 	if n := pl.p.loop.TakenOver(); n != pl.losses {
 		pl.losses = n
-		pl.running.blocked()
+		pl.running.blocked(pl.endedAt)
 	}
 	if pl.fresh || len(pl.backlog) > 0 {
 		pl.fresh = false

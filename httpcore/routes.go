@@ -47,7 +47,8 @@ const (
 	slowDebt = 4096
 	// forgiving is how long after a slow answer another one costs that much. The
 	// first costs the credit: it may have been the operating system that had other
-	// things to do, and a tick or two in so long a time harm nobody.
+	// things to do, and a tick or two in so long a time harm nobody. A debt, too, is
+	// forgiven then: where goroutines are scarce, a quick route would pay for ever.
 	forgiving = int64(time.Second)
 
 	slow     = int64(time.Millisecond)       // takes the loop away from others
@@ -97,16 +98,21 @@ func (rs *routes) note(r *route, d, now int64) {
 		}
 		r.slowAt = max(now, 1)
 	}
+	if points < 0 && r.debt > firstDebt && r.slowAt != 0 && r.holding == 0 && now-r.slowAt > forgiving {
+		r.debt = firstDebt
+	}
 	r.add(points)
 }
 
-// blocked notes that a handler of r, which may be nil, has blocked the loop. What
-// is learnt from that comes with its answer; with two at a time that is too late.
-func (r *route) blocked() {
+// blocked notes that a handler of r, which may be nil, has blocked the loop at the
+// time now. What is learnt from that comes with its answer; with two at a time that
+// is too late.
+func (r *route) blocked(now int64) {
 	if r == nil {
 		return
 	}
 	if r.holding++; r.holding > 1 {
+		r.slowAt = max(now, 1)
 		r.add(slowDebt)
 	}
 }

@@ -112,6 +112,32 @@ func TestSlowAnswersAreForgiven(t *testing.T) {
 	}
 }
 
+// A debt is forgiven a second after the last slow answer, but not while handlers
+// block.
+func TestDebtIsForgiven(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	rs.note(r, slowAnswer, now)
+	rs.note(r, slowAnswer, now)
+	r.holding = 1
+	for range 2 * firstDebt {
+		rs.note(r, quickAnswer, now+forgiving+1)
+	}
+	if r.debt < slowDebt/2 {
+		t.Fatal("forgiven while a handler blocks")
+	}
+	r.returned()
+	for range firstDebt {
+		if r.quick() {
+			t.Fatal("quick before it has proved so again")
+		}
+		rs.note(r, quickAnswer, now+forgiving+1)
+	}
+	if !r.quick() {
+		t.Fatal("the debt is not forgiven")
+	}
+}
+
 // Two handlers that block at the same time send the route away before they return.
 func TestRouteThatBlocks(t *testing.T) {
 	rs := newRoutes()
@@ -119,14 +145,14 @@ func TestRouteThatBlocks(t *testing.T) {
 	for range firstDebt {
 		rs.note(r, quickAnswer, now)
 	}
-	if r.blocked(); !r.quick() {
+	if r.blocked(now); !r.quick() {
 		t.Fatal("not quick when one handler blocks")
 	}
 	r.returned()
-	if r.blocked(); !r.quick() {
+	if r.blocked(now); !r.quick() {
 		t.Fatal("not quick when one handler blocks after another")
 	}
-	if r.blocked(); r.quick() {
+	if r.blocked(now); r.quick() {
 		t.Fatal("quick when two handlers block")
 	}
 	r.returned()
@@ -135,7 +161,7 @@ func TestRouteThatBlocks(t *testing.T) {
 	if r.holding != 0 {
 		t.Fatalf("%d handlers block after all have returned", r.holding)
 	}
-	(*route)(nil).blocked()
+	(*route)(nil).blocked(now)
 	(*route)(nil).returned()
 }
 
