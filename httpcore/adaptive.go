@@ -45,9 +45,13 @@ func (pl *pool) isQuick(x *exchange) bool {
 	}
 	quick := true
 	for ; x != nil; x = x.chain {
-		x.route = nil
+		x.route, x.took = nil, 0
 		if x.err == nil && !x.declined {
-			x.route = pl.routes.find(x.ctx.Method(), x.ctx.Path())
+			h := x.meaning.route
+			if h == 0 {
+				h = routeHash(x.ctx.Method(), x.ctx.Path())
+			}
+			x.route = pl.routes.at(h)
 			quick = quick && x.route.quick() && x.body.stream == nil
 		}
 	}
@@ -76,7 +80,10 @@ func (pl *pool) runHere(x *exchange) (owned bool) {
 		} else {
 			r := x.route
 			pl.running = r
-			done, owned := pl.callHere(x, loop.StepOut())
+			if !pl.routes.wants(r) {
+				x.took = untimed
+			}
+			done, owned := pl.callHere(x, loop.Now(), loop.StepOut())
 			if !done {
 				if !owned {
 					loop.Post(&conn.Task{Run: func(*conn.Loop) { r.returned() }})
@@ -110,9 +117,10 @@ func (pl *pool) adopt(x *exchange, skip bool) {
 	w.runChain(x, skip)
 }
 
-// callHere calls the handler on the loop, and reports whether x is done (or
-// suspended), and whether the loop is still this goroutine's.
-func (pl *pool) callHere(x *exchange, t conn.Ticket) (done, owned bool) {
+// callHere calls the handler on the loop, in the turn that began at now, and
+// reports whether x is done (or suspended), and whether the loop is still this
+// goroutine's.
+func (pl *pool) callHere(x *exchange, now int64, t conn.Ticket) (done, owned bool) {
 	returned := false
 	defer func() {
 		if returned {
@@ -131,16 +139,18 @@ func (pl *pool) callHere(x *exchange, t conn.Ticket) (done, owned bool) {
 	}()
 	done = x.runTimed()
 	returned = true
-	return done, pl.p.loop.StepIn(t)
+	if owned = pl.p.loop.StepIn(t); done && !owned && x.took == untimed {
+		x.took = pl.p.loop.Clock() - now // nearly
+	}
+	return done, owned
 }
 
 // runTimed is run, and notes how long it took where that is learnt from. For a
 // request that is suspended that is nothing: its handler held nobody up.
 func (x *exchange) runTimed() bool {
-	if x.route == nil {
+	if x.route == nil || x.took == untimed {
 		return x.run()
 	}
-	x.took = 0
 	begun := clock()
 	done := x.run()
 	if done {

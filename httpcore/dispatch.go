@@ -191,7 +191,7 @@ func (x *exchange) finished(*conn.Loop) {
 	}
 	if x.state == exchangeStreaming {
 		x.streamed = true
-	} else if x.route != nil {
+	} else if x.route != nil && x.took != untimed {
 		x.p.pool.routes.note(x.route, x.took, x.p.loop.Now())
 	}
 	x.state = exchangeDone

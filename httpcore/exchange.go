@@ -37,6 +37,7 @@ type exchange struct {
 	timers     *requestTimers // of After and Every, until the answer is there
 	watched    *requestTimers // the same, once the loop knows them; the loop's
 	route      *route         // with Adaptive dispatch
+	meaning    headMeaning    // of its head, as far as headMemo knows it
 	took       int64          // how long its handler ran, in nanoseconds
 	lost       bool           // the loop was taken over from its handler
 	gone       atomic.Bool    // the connection is gone: not to be handled any more
@@ -188,7 +189,7 @@ func (x *exchange) end() {
 	if x.gone.Load() { // an atomic store for each request would cost more than this
 		x.gone.Store(false)
 	}
-	x.marks, x.limits = marks{http10: true}, limits{}
+	x.marks, x.limits, x.meaning = marks{http10: true}, limits{}, headMeaning{}
 	x.err, x.hijack = nil, nil
 	x.peer.reset()
 	x.file.reset()

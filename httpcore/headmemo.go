@@ -20,6 +20,14 @@ type headMemo struct {
 	state  memoState
 	misses uint8 // heads that were another since the last that was this one
 	req    fasthttp.Request
+
+	meaning headMeaning // of head, once it is ready
+}
+
+// headMeaning is what is asked about every request. Its zero value says nothing.
+type headMeaning struct {
+	route     uint32 // routeHash
+	staysHTTP bool   // what follows the request is HTTP
 }
 
 const (
@@ -67,8 +75,13 @@ func (m *headMemo) restore(x *exchange) bool {
 			m.req.URI()
 			if m.made.record(&m.req) {
 				m.state = memoReady
+				m.meaning = headMeaning{routeHash(m.req.Header.Method(), m.req.URI().Path()), !maySwitch(&m.req.Header)}
 			}
 		}
 	}
-	return m.state == memoReady && m.made.replay(&x.ctx.Request)
+	if m.state != memoReady || !m.made.replay(&x.ctx.Request) {
+		return false
+	}
+	x.meaning = m.meaning
+	return true
 }

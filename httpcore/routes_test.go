@@ -192,6 +192,33 @@ func TestRouteHasCredit(t *testing.T) {
 	}
 }
 
+// Not every handler of a quick route is timed, but every one of another.
+func TestGlances(t *testing.T) {
+	rs := newRoutes()
+	r := rs.get("/a")
+	for range firstDebt + maxCredit {
+		if !rs.wants(r) {
+			t.Fatalf("a handler is not timed with a debt of %d", r.debt)
+		}
+		rs.note(r, quickAnswer, now)
+	}
+	timed := 0
+	for range 10 * glance {
+		if rs.wants(r) {
+			timed++
+		}
+	}
+	if timed != 10 {
+		t.Errorf("%d of %d are timed, want one in %d", timed, 10*glance, glance)
+	}
+	if rs.note(r, slowAnswer, now); !rs.wants(r) {
+		t.Error("not timed after a slow answer")
+	}
+	if rs.wants(nil) {
+		t.Error("what has no route is timed")
+	}
+}
+
 func TestGarbageCollectionIsExcusedOnce(t *testing.T) {
 	rs := newRoutes()
 	r := rs.get("/a")

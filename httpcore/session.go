@@ -93,14 +93,12 @@ func (s *session) data(b []byte) int {
 // for one worker, but none while a handler of this connection runs, and none
 // behind a request after which the client may speak another protocol.
 func (s *session) takesMore() bool {
-	return s.first == nil || (s.first.state == exchangeWaiting && s.inFlight < maxPipelined && !s.newest.maySwitch())
+	return s.first == nil || (s.first.state == exchangeWaiting && s.inFlight < maxPipelined &&
+		(s.newest.meaning.staysHTTP || !maySwitch(&s.newest.ctx.Request.Header)))
 }
 
-// maySwitch reports whether the octets after the request may not be HTTP.
-func (x *exchange) maySwitch() bool {
-	h := &x.ctx.Request.Header
-	return h.IsConnect() || h.ConnectionUpgrade()
-}
+// maySwitch reports whether the octets after a request may not be HTTP.
+func maySwitch(h *fasthttp.RequestHeader) bool { return h.IsConnect() || h.ConnectionUpgrade() }
 
 // readHead begins a request if b holds a whole head, and returns its length.
 func (s *session) readHead(b []byte) int {
