@@ -5,6 +5,7 @@ package conn
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ type Loop struct {
 	now      int64         // the clock at the start of the turn
 	turns    uint64
 	enough   bool // the handler wants the turn to end
-	more     bool // completions that the turn may not have taken
+	more     bool // there may be completions or tasks that the turn has not taken
 	event    ring.Event
 	addr     sockAddr
 
@@ -201,12 +202,12 @@ func (l *Loop) turn() error {
 	}
 	l.more = n == maxTaken || l.enough
 	l.expire()
-	l.runTasks()
+	l.more = !l.runTasks(maxTaken) || l.more
 	if l.turnEnd != nil {
 		if !l.turnEnd.TurnEnd() {
 			return errTakenOver
 		}
-		l.runTasks() // handlers may have finished meanwhile
+		l.more = !l.runTasks(maxTaken) || l.more // handlers may have finished meanwhile
 	}
 	l.feed()
 	l.feedHungry()
@@ -226,9 +227,10 @@ func (l *Loop) turn() error {
 // enter that does not wait delivers about 20.
 const gatherFrom = 16
 
-// maxTaken is how many completions a turn takes: enough to share the system calls
-// of its end, and so few that thousands of requests at once do not need as many
-// buffers and contexts.
+// maxTaken is how many completions, and how many tasks, a turn takes: enough to
+// share the system calls of its end, and so few that thousands of requests at once
+// do not need as many buffers and contexts, and that their answers do not wait for
+// each other.
 const maxTaken = 256
 
 // take runs the completions that there are, limit at most, and returns how many.
@@ -430,6 +432,9 @@ func (l *Loop) finish(err error) {
 	if l.opts.Movable && l.standby.awake.CompareAndSwap(false, true) {
 		close(l.standby.wake) // an awake one sees that the loop has ended
 	}
+	l.late.Lock()
+	l.runTasks(math.MaxInt) // what turns have left
+	l.late.Unlock()
 	l.runLate()
 	if err == nil {
 		err = derr

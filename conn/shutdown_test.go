@@ -243,8 +243,10 @@ func (f failing) Wait(timeout time.Duration) error {
 }
 
 // TestLoopFails: one of two loops ends by an error of its driver. Its
-// connections are closed, the engine says so, and Shutdown still works.
+// connections are closed, the engine says so, what was posted is run, also what is
+// more than a turn's, and Shutdown still works.
 func TestLoopFails(t *testing.T) {
+	const tasks = 3 * maxTaken
 	for _, which := range []string{"first", "second"} {
 		t.Run(which, func(t *testing.T) {
 			run(t, func(t *testing.T, kind DriverKind) {
@@ -282,9 +284,18 @@ func TestLoopFails(t *testing.T) {
 				if which == "second" {
 					l = e.loops[1]
 				}
-				fail[drivers[l]].Store(true)
-				l.Post(&Task{Run: func(*Loop) {}})
+				held, release := make(chan struct{}), make(chan struct{})
+				l.Post(&Task{Run: func(*Loop) { close(held); <-release }})
+				<-held
+				var ran atomic.Int64
+				for range tasks {
+					l.Post(&Task{Run: func(*Loop) { ran.Add(1); fail[drivers[l]].Store(true) }})
+				}
+				close(release)
 				wait(t, "Failed", e.Failed())
+				if n := ran.Load(); n != tasks {
+					t.Errorf("%d of %d tasks were run", n, tasks)
+				}
 				if err := e.Err(); !errors.Is(err, errDriver) {
 					t.Errorf("Err: %v, want the driver's", err)
 				}

@@ -2,7 +2,10 @@
 
 package conn
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // Task is work for a loop that comes from another goroutine. It is intrusive:
 // embed or reuse one, and posting allocates nothing. A Task may be posted
@@ -19,6 +22,7 @@ type Task struct {
 type inbox struct {
 	head     atomic.Pointer[Task] // newest first
 	sleeping atomic.Bool
+	taken    *Task // oldest first; the consumer's
 }
 
 // push adds t and reports whether the loop has to be woken.
@@ -60,14 +64,22 @@ func (l *Loop) Post(t *Task) {
 	}
 }
 
-// runTasks runs what was posted.
-func (l *Loop) runTasks() {
-	for t := l.inbox.take(); t != nil; {
-		next := t.next
-		t.next = nil
-		t.Run(l)
-		t = next
+// runTasks runs what was posted before, limit tasks at most, and reports whether
+// that was all.
+func (l *Loop) runTasks(limit int) bool {
+	q := &l.inbox
+	if q.taken == nil {
+		q.taken = q.take()
 	}
+	for ; q.taken != nil; limit-- {
+		if limit == 0 {
+			return false
+		}
+		t := q.taken
+		q.taken, t.next = t.next, nil
+		t.Run(l)
+	}
+	return true
 }
 
 // runLate runs what was posted too late for the loop, so that whoever waits
@@ -77,7 +89,7 @@ func (l *Loop) runTasks() {
 // a task may post another.
 func (l *Loop) runLate() {
 	for l.inbox.head.Load() != nil && l.late.TryLock() {
-		l.runTasks()
+		l.runTasks(math.MaxInt)
 		l.late.Unlock()
 	}
 }

@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,7 +58,7 @@ func TestPostFromManyGoroutines(t *testing.T) {
 			}
 		}
 		l.inbox.sleeping.Store(false)
-		l.runTasks()
+		l.runTasks(math.MaxInt)
 	}
 	t.Logf("%d tasks, %d wakes", total, d.wakes.Load())
 }
@@ -74,7 +75,7 @@ func TestBurstWakesOnce(t *testing.T) {
 	if n := d.wakes.Load(); n != 1 {
 		t.Errorf("%d wakes, want 1", n)
 	}
-	l.runTasks()
+	l.runTasks(math.MaxInt)
 	if ran != 100 {
 		t.Errorf("%d tasks ran, want 100", ran)
 	}
@@ -92,7 +93,7 @@ func TestPostAgain(t *testing.T) {
 	}
 	l.Post(&task)
 	for range 5 {
-		l.runTasks()
+		l.runTasks(math.MaxInt)
 	}
 	if ran != 5 {
 		t.Errorf("it ran %d times, want 5", ran)
