@@ -27,8 +27,7 @@ type protocol struct {
 	timeoutSlots chan struct{}
 	ending       chan struct{} // all contexts' Done, if clients that go do not matter; else nil
 
-	idle         *exchange // free list
-	idleCount    int
+	spares       spares
 	idleSessions []*session
 
 	headBytes bytes.Reader // what parser reads from
@@ -89,18 +88,12 @@ func (p *protocol) turnTime() time.Time {
 	return p.turn
 }
 
-const (
-	idleExchanges = 1024 // kept for reuse
-	idleSessions  = 1024 // kept for reuse
-)
+const idleSessions = 1024 // kept for reuse
 
 func (p *protocol) acquire(s *session) *exchange {
-	x := p.idle
+	x := p.spares.take()
 	if x == nil {
 		x = newExchange(p)
-	} else {
-		p.idle, x.next = x.next, nil
-		p.idleCount--
 	}
 	x.begin(s)
 	return x
@@ -115,10 +108,7 @@ func (p *protocol) release(x *exchange) {
 		return
 	}
 	x.end()
-	if p.idleCount < idleExchanges {
-		x.next, p.idle = p.idle, x
-		p.idleCount++
-	}
+	p.spares.put(x)
 }
 
 // Opened, Data, EOF, Drained, TimedOut and Closed implement conn.Handler.
