@@ -48,6 +48,7 @@ type config struct {
 	withoutDisconnectCancel bool
 	serverLine              []byte // the Server field line; nil for none
 	special                 bool   // exchange.configure has something to do
+	plain                   bool   // nothing but its head decides what becomes of a request without a body
 }
 
 // poolLimits returns how many workers a pool may have, and how many jobs may
@@ -76,6 +77,7 @@ func newConfig(s *Server) config {
 		withoutDisconnectCancel: s.opts.withoutDisconnectCancel,
 		special: fs.SecureErrorLogMessage || fs.NoDefaultDate || fs.NoDefaultContentType ||
 			fs.DisableHeaderNamesNormalizing,
+		plain: !fs.DisableKeepalive && fs.MaxRequestsPerConn <= 0 && fs.HeaderReceived == nil,
 	}
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit

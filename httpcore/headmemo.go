@@ -28,6 +28,14 @@ type headMemo struct {
 type headMeaning struct {
 	route     uint32 // routeHash
 	staysHTTP bool   // what follows the request is HTTP
+	plain     bool   // … and it is a GET by HTTP/1.1 without a body, and keeps the connection
+}
+
+func (i *headInfo) meaning(h *fasthttp.RequestHeader, path []byte) headMeaning {
+	stays := !maySwitch(h)
+	return headMeaning{routeHash(h.Method(), path), stays,
+		stays && i.http11 && i.contentLength == lengthNone && int64(h.ContentLength()) == lengthNone &&
+			h.IsGet() && !h.ConnectionClose()}
 }
 
 const (
@@ -75,7 +83,7 @@ func (m *headMemo) restore(x *exchange) bool {
 			m.req.URI()
 			if m.made.record(&m.req) {
 				m.state = memoReady
-				m.meaning = headMeaning{routeHash(m.req.Header.Method(), m.req.URI().Path()), !maySwitch(&m.req.Header)}
+				m.meaning = m.info.meaning(&m.req.Header, m.req.URI().Path())
 			}
 		}
 	}

@@ -42,6 +42,11 @@ func (s *session) begin(head []byte, known bool) {
 			return
 		}
 	}
+	if x.meaning.plain && s.p.cfg.plain { // there is nothing to be found below
+		x.setLimits()
+		s.submit(x)
+		return
+	}
 	if !known {
 		s.p.memo.missed(head, *info)
 	}
