@@ -49,7 +49,7 @@ type Options struct {
 
 	// Movable lets handlers call code that may block, see Loop.StepOut: the
 	// loops can be taken over by another goroutine. On io_uring that costs
-	// 0 to 2 % more processor time, with thousands of busy connections much
+	// 0 to 6 % more processor time, with thousands of busy connections much
 	// more, see ring.Config.Movable.
 	Movable bool
 

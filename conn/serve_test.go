@@ -285,34 +285,6 @@ func (h *turnCounter) TurnEnd() bool {
 	return true
 }
 
-// The same goes for tasks, which run in order: what they bring about is sent
-// meanwhile.
-func TestTasksAreBounded(t *testing.T) {
-	run(t, func(t *testing.T, kind DriverKind) {
-		h := &turnCounter{script: &script{}}
-		loop := serve(t, kind, h, Options{}).Loops()[0]
-		const tasks = 5 * maxTaken
-		ran, most := 0, make(chan int, 1)
-		held, release := make(chan struct{}), make(chan struct{})
-		loop.Post(&Task{Run: func(*Loop) { close(held); <-release }})
-		<-held
-		for i := range tasks {
-			loop.Post(&Task{Run: func(*Loop) {
-				if ran != i {
-					t.Errorf("task %d runs as number %d", i, ran)
-				}
-				h.now++
-				ran++
-			}})
-		}
-		loop.Post(&Task{Run: func(*Loop) { most <- h.most }})
-		close(release)
-		if n := wait(t, "all tasks", most); n < maxTaken/2 || n > 2*maxTaken { // some of them after TurnEnd
-			t.Errorf("a turn ran %d tasks, want many, at most %d", n, 2*maxTaken)
-		}
-	})
-}
-
 // What comes on more connections than a turn takes, or than its handler wants, is
 // taken by the next turns, without waiting for more.
 func TestTurnsAreBounded(t *testing.T) {
@@ -352,6 +324,34 @@ func testTurns(t *testing.T, kind DriverKind, enough, bound int) {
 	e.do(func(*Loop) {
 		if h.most < bound/2 || h.most > bound {
 			t.Errorf("a turn brought %d, want many, at most %d", h.most, bound)
+		}
+	})
+}
+
+// The same goes for tasks, which run in order: what they bring about is sent
+// meanwhile.
+func TestTasksAreBounded(t *testing.T) {
+	run(t, func(t *testing.T, kind DriverKind) {
+		h := &turnCounter{script: &script{}}
+		loop := serve(t, kind, h, Options{}).Loops()[0]
+		const tasks = 5 * maxTaken
+		ran, most := 0, make(chan int, 1)
+		held, release := make(chan struct{}), make(chan struct{})
+		loop.Post(&Task{Run: func(*Loop) { close(held); <-release }})
+		<-held
+		for i := range tasks {
+			loop.Post(&Task{Run: func(*Loop) {
+				if ran != i {
+					t.Errorf("task %d runs as number %d", i, ran)
+				}
+				h.now++
+				ran++
+			}})
+		}
+		loop.Post(&Task{Run: func(*Loop) { most <- h.most }})
+		close(release)
+		if n := wait(t, "all tasks", most); n < maxTaken/2 || n > 2*maxTaken { // some of them after TurnEnd
+			t.Errorf("a turn ran %d tasks, want many, at most %d", n, 2*maxTaken)
 		}
 	})
 }

@@ -118,6 +118,15 @@ func (ts *testServer) onLoops(f func(*conn.Loop)) {
 	}
 }
 
+// onProtocols runs f on each loop with its protocol.
+func (ts *testServer) onProtocols(f func(*protocol)) {
+	for _, p := range ts.backend.(*loopBackend).protocols {
+		done := make(chan struct{})
+		p.loop.Post(&conn.Task{Run: func(*conn.Loop) { f(p); close(done) }})
+		<-done
+	}
+}
+
 // queued is the number of bytes that wait to be sent on all connections.
 func (ts *testServer) queued() (n int) {
 	ts.onLoops(func(l *conn.Loop) { l.Each(func(c *conn.Conn) { n += c.Queued() }) })

@@ -74,13 +74,13 @@ func TestAdaptiveLearnsBothWays(t *testing.T) {
 		for range 2 {
 			// More than it owes on a machine that is busy with other things.
 			eventually(t, "it runs on the loop", func() bool { return w.ask(256) })
-			for range 2 { // one alone is forgiven
+			// Two answers that take 20 ms do it, unless the machine is so busy that
+			// they keep the loop: then not all are timed.
+			eventually(t, "it leaves the loop", func() bool {
 				w.c.send(get("/", "Block: 1"))
 				w.c.wantStatus(200)
-			}
-			if w.ask(1) {
-				t.Fatal("after two answers that took 20 ms the next one is handled on the loop")
-			}
+				return !w.ask(1)
+			})
 		}
 	})
 }

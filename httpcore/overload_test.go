@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/ringcore/ringcore/conn"
 )
 
 // blocker blocks requests for "/block" until it is released, and echoes others.
@@ -93,11 +91,7 @@ func (ts *testServer) jobs() (n int) {
 
 // onPools runs f on each loop with its pool.
 func (ts *testServer) onPools(f func(*pool)) {
-	for _, p := range ts.backend.(*loopBackend).protocols {
-		done := make(chan struct{})
-		p.loop.Post(&conn.Task{Run: func(*conn.Loop) { f(p.pool); close(done) }})
-		<-done
-	}
+	ts.onProtocols(func(p *protocol) { f(p.pool) })
 }
 
 // Without a limit on those that wait, all are served, and no more handlers run

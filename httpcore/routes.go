@@ -69,9 +69,6 @@ func (rs *routes) init() {
 	rs.gc.passed() // what came before does not count
 }
 
-// find returns the route of a request.
-func (rs *routes) find(method, path []byte) *route { return rs.at(routeHash(method, path)) }
-
 // at returns the route whose requests have this hash.
 func (rs *routes) at(h uint32) *route {
 	r := &rs.table[h%routeTable]

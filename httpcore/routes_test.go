@@ -16,7 +16,7 @@ func newRoutes() *routes {
 	return rs
 }
 
-func (rs *routes) get(path string) *route { return rs.find([]byte("GET"), []byte(path)) }
+func (rs *routes) get(path string) *route { return rs.at(routeHash([]byte("GET"), []byte(path))) }
 
 func TestRouteProvesItself(t *testing.T) {
 	rs := newRoutes()

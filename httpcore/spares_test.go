@@ -29,10 +29,10 @@ func TestSparesAreTrimmed(t *testing.T) {
 			}
 		}
 		on := func(f func(s *spares, l *conn.Loop)) {
-			p := ts.backend.(*loopBackend).protocols[0]
-			done := make(chan struct{})
-			p.loop.Post(&conn.Task{Run: func(l *conn.Loop) { f(&p.spares, l); close(done) }})
-			<-done
+			ts.onProtocols(func(p *protocol) {
+				f(&p.spares, p.loop)
+				p.loop.StopAlarm(&p.spares.alarm) // this test says when a second is over
+			})
 		}
 		answered := func() {
 			for _, c := range clients {
