@@ -345,10 +345,12 @@ func testSendFileBesideReceive(t *testing.T, open Open) {
 			seen = p.events
 			if p.over {
 				begin <- true
-				if !s.armed {
-					s.arm()
-				}
-				f.until("all of the input", func() bool { return len(s.data) == len(input) })
+				f.until("all of the input", func() bool {
+					if !s.armed { // or no longer: the last cancel may be on its way yet
+						s.arm()
+					}
+					return len(s.data) == len(input)
+				})
 				break
 			}
 			if cancels {
