@@ -40,6 +40,7 @@ type exchange struct {
 	meaning    headMeaning    // of its head, as far as headMemo knows it
 	took       int64          // how long its handler ran, in nanoseconds
 	lost       bool           // the loop was taken over from its handler
+	usual      bool           // respondUsual has written its response
 	gone       atomic.Bool    // the connection is gone: not to be handled any more
 
 	file   fileAnswer // after Files has handled it
@@ -189,7 +190,7 @@ func (x *exchange) end() {
 	if x.gone.Load() { // an atomic store for each request would cost more than this
 		x.gone.Store(false)
 	}
-	x.marks, x.limits, x.meaning = marks{http10: true}, limits{}, headMeaning{}
+	x.marks, x.limits, x.meaning, x.usual = marks{http10: true}, limits{}, headMeaning{}, false
 	x.err, x.hijack = nil, nil
 	x.peer.reset()
 	x.file.reset()

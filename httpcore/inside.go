@@ -40,6 +40,7 @@ var inside struct {
 	noDefaultDate    field[bool]
 	isTLS            field[bool]
 	secure           [4]field[bool] // secureErrorLogMessage
+	userValues       field[int]     // how many there are
 	// of fasthttp.Response
 	serverLine field[[]byte]
 	serverSet  field[bool]
@@ -68,6 +69,7 @@ func findInside() error {
 	find(&f, &inside.hijackNoResponse, ctx, "hijackNoResponse")
 	find(&f, &inside.formValueFunc, ctx, "formValueFunc")
 	find(&f, &inside.uriParseErr, ctx, "Request", "uriParseErr")
+	findLen(&f, &inside.userValues, ctx, "Request", "userValues")
 	find(&f, &inside.noDefaultDate, ctx, "Response", "Header", "noDefaultDate")
 	find(&f, &inside.done, srv, "done")
 	find(&f, &inside.concurrencyCh, srv, "concurrencyCh")
@@ -87,18 +89,33 @@ func findInside() error {
 
 type finder struct{ err error }
 
+// find sets place to the field of type T at path in a t.
 func find[T any](f *finder, place *field[T], t reflect.Type, path ...string) {
+	at := f.walk(&place.offset, t, path)
+	if want := reflect.TypeFor[T](); at != nil && at != want {
+		f.err = fmt.Errorf("httpcore: in this release of fasthttp %v.%v is a %v, not a %v: use v1.77.0, or a newer ringcore", t, path, at, want)
+	}
+}
+
+// findLen sets place to the length of the slice at path in a t.
+func findLen(f *finder, place *field[int], t reflect.Type, path ...string) {
+	at := f.walk(&place.offset, t, path)
+	if place.offset += unsafe.Sizeof(uintptr(0)); at != nil && at.Kind() != reflect.Slice {
+		f.err = fmt.Errorf("httpcore: in this release of fasthttp %v.%v is a %v, not a slice: use v1.77.0, or a newer ringcore", t, path, at)
+	}
+}
+
+// walk adds the offset of what is at path in a t, and returns its type.
+func (f *finder) walk(offset *uintptr, t reflect.Type, path []string) reflect.Type {
 	at := t
 	for _, name := range path {
 		sf, ok := at.FieldByName(name)
 		if !ok {
 			f.err = fmt.Errorf("httpcore: this release of fasthttp has no field %v.%v: use v1.77.0, or a newer ringcore", t, name)
-			return
+			return nil
 		}
-		place.offset += sf.Offset
+		*offset += sf.Offset
 		at = sf.Type
 	}
-	if want := reflect.TypeFor[T](); at != want {
-		f.err = fmt.Errorf("httpcore: in this release of fasthttp %v.%v is a %v, not a %v: use v1.77.0, or a newer ringcore", t, path, at, want)
-	}
+	return at
 }

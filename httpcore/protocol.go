@@ -100,6 +100,11 @@ func (p *protocol) acquire(s *session) *exchange {
 }
 
 func (p *protocol) release(x *exchange) {
+	if x.ordinary() {
+		x.renew()
+		p.spares.put(x)
+		return
+	}
 	if x.abandoned || x.closesUserValues() {
 		return
 	}

@@ -70,6 +70,7 @@ func (s *session) respondUsual(x *exchange) bool {
 		s.c.SetTimeout(conn.WriteTimer, d)
 	}
 	s.c.Commit(n + copy(space[n:], body))
+	x.usual = true
 	return true
 }
 

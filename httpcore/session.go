@@ -75,7 +75,10 @@ func (s *session) data(b []byte) int {
 			if s.closing || s.detached || !s.takesMore() {
 				break // the rest waits for the answers
 			}
-			n := s.readHead(b[used:])
+			n := s.plain(b[used:])
+			if n == 0 {
+				n = s.readHead(b[used:])
+			}
 			if n == 0 {
 				break
 			}
@@ -203,10 +206,7 @@ func (s *session) answer() {
 		}
 		s.first = x.next
 		s.inFlight--
-		s.p.responses++
-		if s.p.times != nil {
-			s.p.noteTime(x)
-		}
+		s.answered(x)
 		if s.reading == x {
 			s.leaveUnread(x)
 		} else {
@@ -214,6 +214,14 @@ func (s *session) answer() {
 		}
 	}
 	s.sendContinue()
+}
+
+// answered counts a response.
+func (s *session) answered(x *exchange) {
+	s.p.responses++
+	if s.p.times != nil {
+		s.p.noteTime(x)
+	}
 }
 
 // streaming reports whether the body that is being received goes to a handler
