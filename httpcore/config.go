@@ -33,15 +33,13 @@ type config struct {
 	handler     fasthttp.RequestHandler
 	dispatch    Dispatch
 	headLimit   int
-	bodyLimit   int
 	concurrency int
 	maxHandlers int // of one loop, 0: concurrency
 	maxWaiting  int // of one loop, negative: no limit
 
 	headerTimeout time.Duration // the head, from its first byte
-	readTimeout   time.Duration // the body, from the end of the head
 	idleTimeout   time.Duration // between requests
-	writeTimeout  time.Duration // a response
+	limits        limits        // of a request, unless HeaderReceived has others
 
 	maxRequestsPerConn      uint64
 	disableKeepalive        bool
@@ -68,10 +66,10 @@ func newConfig(s *Server) config {
 	fs := s.fs
 	c := config{
 		fs: fs, logger: s.logger(), handler: fs.Handler, dispatch: s.opts.dispatch,
-		headLimit: fs.ReadBufferSize, bodyLimit: fs.MaxRequestBodySize, concurrency: fs.Concurrency,
+		headLimit: fs.ReadBufferSize, concurrency: fs.Concurrency,
 		maxHandlers: s.opts.maxHandlers, maxWaiting: s.opts.maxWaiting,
-		headerTimeout: s.opts.headerTimeout, readTimeout: fs.ReadTimeout,
-		idleTimeout: fs.IdleTimeout, writeTimeout: fs.WriteTimeout,
+		headerTimeout: s.opts.headerTimeout, idleTimeout: fs.IdleTimeout,
+		limits:                  limits{int64(fs.MaxRequestBodySize), fs.ReadTimeout, fs.WriteTimeout},
 		maxRequestsPerConn:      uint64(max(fs.MaxRequestsPerConn, 0)),
 		disableKeepalive:        fs.DisableKeepalive,
 		withoutDisconnectCancel: s.opts.withoutDisconnectCancel,
@@ -82,8 +80,8 @@ func newConfig(s *Server) config {
 	if c.headLimit <= 0 {
 		c.headLimit = defaultHeadLimit
 	}
-	if c.bodyLimit <= 0 {
-		c.bodyLimit = fasthttp.DefaultMaxRequestBodySize
+	if c.limits.body <= 0 {
+		c.limits.body = fasthttp.DefaultMaxRequestBodySize
 	}
 	if c.concurrency <= 0 {
 		c.concurrency = fasthttp.DefaultConcurrency
@@ -91,8 +89,8 @@ func newConfig(s *Server) config {
 	if c.idleTimeout == 0 {
 		c.idleTimeout = fs.ReadTimeout
 	}
-	if c.readTimeout > 0 && (c.headerTimeout <= 0 || c.readTimeout < c.headerTimeout) {
-		c.headerTimeout = c.readTimeout
+	if d := c.limits.read; d > 0 && (c.headerTimeout <= 0 || d < c.headerTimeout) {
+		c.headerTimeout = d
 	}
 	name := fs.Name
 	if name == "" && !fs.NoDefaultServerHeader {

@@ -20,7 +20,7 @@ type limits struct {
 // setLimits settles x's limits, once its head has been parsed.
 func (x *exchange) setLimits() {
 	cfg := x.p.cfg
-	x.limits = limits{int64(cfg.bodyLimit), cfg.readTimeout, cfg.writeTimeout}
+	x.limits = cfg.limits
 	f := cfg.fs.HeaderReceived
 	if f == nil {
 		return

@@ -129,9 +129,9 @@ func (p *protocol) Opened(c *conn.Conn) {
 		s.drain()
 		return
 	}
-	if p.cfg.readTimeout > 0 { // fasthttp counts it from the opening
+	if d := p.cfg.limits.read; d > 0 { // fasthttp counts it from the opening
 		s.timing = timingIdle
-		c.SetTimeout(conn.ReadTimer, p.cfg.readTimeout)
+		c.SetTimeout(conn.ReadTimer, d)
 	}
 }
 

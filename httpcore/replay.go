@@ -4,6 +4,7 @@ package httpcore
 
 import (
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
@@ -17,21 +18,32 @@ import (
 // lists of these. If parsing sets anything else (a pointer, an interface) there
 // is no recording. It belongs to the loop's goroutine.
 type recording struct {
-	octets []recordedOctets
+	octets recordedOctets
 	words  []recordedWord
 	flags  []recordedFlag
 	lists  []recordedList
-	data   []byte // what octets are in, and a chunk more
 }
 
-type recordedOctets struct {
-	at      uintptr // offset in the Request, or in the list's array
-	from, n int     // in data
-}
-
-// A chunk is what is copied at once: most fields are shorter, and a call for each
+// recordedOctets are the fields of a struct, or of a list's elements, that are
+// []byte. Most are short: those are copied as a whole chunk, since a call for each
 // would cost more than the copy.
-type chunk [16]byte
+type recordedOctets struct {
+	short []shortOctets
+	long  []longOctets
+}
+
+type chunk [32]byte
+
+type shortOctets struct {
+	at     uintptr // offset in the Request, or in the list's array
+	n      int
+	octets chunk
+}
+
+type longOctets struct {
+	at     uintptr
+	octets []byte
+}
 
 type recordedWord struct {
 	at    uintptr
@@ -47,7 +59,7 @@ type recordedFlag struct {
 type recordedList struct {
 	at     uintptr
 	n      int
-	octets []recordedOctets
+	octets recordedOctets
 	flags  []recordedFlag
 }
 
@@ -127,10 +139,11 @@ func (r *recording) record(req *fasthttp.Request) bool {
 			return false
 		}
 	}
-	r.octets, r.words, r.flags, r.data = r.octets[:0], r.words[:0], r.flags[:0], r.data[:0]
+	r.octets.clear()
+	r.words, r.flags = r.words[:0], r.flags[:0]
 	for _, at := range l.octets {
-		if len(*(*[]byte)(unsafe.Add(base, at))) > 0 {
-			r.octets = append(r.octets, r.keep(base, at, at))
+		if b := *(*[]byte)(unsafe.Add(base, at)); len(b) > 0 {
+			r.octets.add(at, b)
 		}
 	}
 	for _, at := range l.words {
@@ -153,27 +166,35 @@ func (r *recording) record(req *fasthttp.Request) bool {
 		if used == len(r.lists) {
 			r.lists = append(r.lists, recordedList{})
 		}
-		r.keepList(&r.lists[used], ll, h)
+		r.lists[used].record(ll, h)
 		used++
 	}
 	r.lists = r.lists[:used]
-	r.data = append(r.data, make([]byte, len(chunk{}))...)
 	return true
 }
 
-// keep records a []byte, to be replayed at another offset.
-func (r *recording) keep(base unsafe.Pointer, from, at uintptr) recordedOctets {
-	begin := len(r.data)
-	r.data = append(r.data, *(*[]byte)(unsafe.Add(base, from))...)
-	return recordedOctets{at, begin, len(r.data) - begin}
+func (r *recordedOctets) clear() { r.short, r.long = r.short[:0], r.long[:0] }
+
+// add records the field at an offset.
+func (r *recordedOctets) add(at uintptr, b []byte) {
+	if len(b) > len(chunk{}) {
+		r.long = slices.Grow(r.long, 1)[:len(r.long)+1] // what was there has room for octets
+		o := &r.long[len(r.long)-1]
+		o.at, o.octets = at, append(o.octets[:0], b...)
+		return
+	}
+	o := shortOctets{at: at, n: len(b)}
+	copy(o.octets[:], b)
+	r.short = append(r.short, o)
 }
 
-func (r *recording) keepList(to *recordedList, ll *listLayout, h *sliceHeader) {
-	to.at, to.n, to.octets, to.flags = ll.at, h.len, to.octets[:0], to.flags[:0]
+func (to *recordedList) record(ll *listLayout, h *sliceHeader) {
+	to.at, to.n, to.flags = ll.at, h.len, to.flags[:0]
+	to.octets.clear()
 	for i := range uintptr(h.len) {
 		for _, f := range ll.octets {
 			at := i*ll.size + f
-			to.octets = append(to.octets, r.keep(h.array, at, at))
+			to.octets.add(at, *(*[]byte)(unsafe.Add(h.array, at)))
 		}
 		for _, f := range ll.flags { // zero ones too: elements are reused, not cleared
 			at := i*ll.size + f
@@ -191,7 +212,7 @@ func (r *recording) replay(req *fasthttp.Request) bool {
 			return false
 		}
 	}
-	r.put(base, r.octets)
+	r.octets.put(base)
 	for _, w := range r.words {
 		*(*uint64)(unsafe.Add(base, w.at)) = w.value
 	}
@@ -202,7 +223,7 @@ func (r *recording) replay(req *fasthttp.Request) bool {
 		l := &r.lists[i]
 		h := (*sliceHeader)(unsafe.Add(base, l.at))
 		h.len = l.n
-		r.put(h.array, l.octets)
+		l.octets.put(h.array)
 		for _, f := range l.flags {
 			*(*uint8)(unsafe.Add(h.array, f.at)) = f.value
 		}
@@ -210,26 +231,21 @@ func (r *recording) replay(req *fasthttp.Request) bool {
 	return true
 }
 
-// put makes the fields in list what they were. What lies behind a field's length in
-// its array means nothing.
-func (r *recording) put(base unsafe.Pointer, list []recordedOctets) {
-	data := unsafe.Pointer(unsafe.SliceData(r.data))
-	for i := range list {
-		o := &list[i]
-		if h := (*sliceHeader)(unsafe.Add(base, o.at)); o.n <= len(chunk{}) && h.cap >= len(chunk{}) {
-			*(*chunk)(h.array) = *(*chunk)(unsafe.Add(data, o.from))
-			h.len = o.n
-		} else {
-			r.putLong((*[]byte)(unsafe.Pointer(h)), o)
+// put makes the fields what they were. What lies behind a field's length in its
+// array means nothing.
+func (r *recordedOctets) put(base unsafe.Pointer) {
+	for i := range r.short {
+		o := &r.short[i]
+		h := (*sliceHeader)(unsafe.Add(base, o.at))
+		if h.cap < len(chunk{}) {
+			*(*[]byte)(unsafe.Pointer(h)) = make([]byte, len(chunk{}))
 		}
+		*(*chunk)(h.array) = o.octets
+		h.len = o.n
 	}
-}
-
-// putLong is put for a field of more than a chunk, or with too little room.
-func (r *recording) putLong(to *[]byte, o *recordedOctets) {
-	from := r.data[o.from : o.from+o.n]
-	if cap(*to) < len(from) || cap(*to) < len(chunk{}) {
-		*to = make([]byte, 0, max(o.n, len(chunk{})))
+	for i := range r.long {
+		o := &r.long[i]
+		to := (*[]byte)(unsafe.Add(base, o.at))
+		*to = append((*to)[:0], o.octets...)
 	}
-	*to = append((*to)[:0], from...)
 }
