@@ -56,6 +56,8 @@ type Loop struct {
 
 	dirty                *Conn // with output to be flushed
 	starved, starvedLast *Conn // without a receive buffer
+	behind               bool  // the turn has left completions
+	cameBack             int   // receive buffers, in this turn
 	hungry, spareHungry  []Ref // waiting for room to write
 	joined               []*Conn
 	outbounds            outbounds
@@ -200,7 +202,8 @@ func (l *Loop) turn() error {
 		l.gatherer.Gather()
 		n += l.take(maxTaken - n)
 	}
-	l.more = n == maxTaken || l.enough
+	l.behind = n == maxTaken || l.enough
+	l.more = l.behind
 	l.expire()
 	l.more = !l.runTasks(maxTaken) || l.more
 	if l.turnEnd != nil {
@@ -342,6 +345,7 @@ func (l *Loop) complete(ev *ring.Event) {
 	}
 	if ev.Buffer != ring.NoBuffer {
 		l.driver.Release(ev.Buffer)
+		l.cameBack++
 	}
 }
 

@@ -58,9 +58,9 @@ func (d *sink) Wait(timeout time.Duration) error {
 	return nil
 }
 
-// sinkLoop returns a loop over d that the benchmark turns itself, with n
+// sinkLoop returns a loop over d that the caller turns itself, with n
 // connections.
-func sinkLoop(b *testing.B, h Handler, n int) (*Loop, *sink, []*Conn) {
+func sinkLoop(b testing.TB, h Handler, n int) (*Loop, *sink, []*Conn) {
 	d := &sink{woken: make(chan struct{}, 1)}
 	o := Options{Handler: func(*Loop) Handler { return h }}
 	if err := o.setDefaults(); err != nil {

@@ -4,6 +4,7 @@ package conn
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 
 	"github.com/ringcore/ringcore/ring"
@@ -68,11 +69,9 @@ func (l *Loop) onReceive(c *Conn, ev *ring.Event) {
 	case ev.Err == 0:
 		c.eof = true
 		c.tellEOF()
-	case ev.Err == syscall.ENOBUFS:
-		// Flow control, not an error. Re-armed at the end of the turn, when
-		// the buffers have gone back.
-		l.starve(c)
-	case ev.Err == syscall.EAGAIN, ev.Err == syscall.EINTR, ev.Err == syscall.ECANCELED:
+	case ev.Err == syscall.ENOBUFS, ev.Err == syscall.EAGAIN:
+		l.starve(c) // flow control, not an error
+	case ev.Err == syscall.EINTR, ev.Err == syscall.ECANCELED:
 	default:
 		c.fail(fmt.Errorf("receive: %w", ev.Err))
 	}
@@ -209,16 +208,24 @@ func (l *Loop) starve(c *Conn) {
 	l.starvedLast = c
 }
 
-// feed re-arms the starving. It runs at the end of a turn: the turn's buffers
-// are back by then, so this neither loses a connection nor spins.
+// feed re-arms the starving at the end of a turn, oldest first: all of them if every
+// completion was taken, so that the buffers are back. Else completions yet to be
+// taken have the buffers, but for those that came back in this turn; a receive that
+// found none would be in line behind all these completions again, and again.
 func (l *Loop) feed() {
-	c := l.starved
-	l.starved, l.starvedLast = nil, nil
-	for c != nil {
-		next := c.nextStarved
+	n := math.MaxInt
+	if l.behind {
+		n = l.cameBack
+	}
+	l.cameBack = 0
+	for ; l.starved != nil && n > 0; n-- {
+		c := l.starved
+		l.starved = c.nextStarved
 		c.nextStarved, c.starving = nil, false
 		c.arm()
 		c.tryDetach()
-		c = next
+	}
+	if l.starved == nil {
+		l.starvedLast = nil
 	}
 }
