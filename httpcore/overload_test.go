@@ -115,8 +115,12 @@ func TestMaxHandlersWait(t *testing.T) {
 			c.want(200, "GET /block||")
 			c.want(200, "GET /2||")
 		}
-		if n := b.most.Load(); n > running {
-			t.Errorf("%d handlers ran at once, want %d at most", n, running)
+		most := int64(running)
+		if m.dispatch == Adaptive {
+			most++ // on the loop, once they have proved quick
+		}
+		if n := b.most.Load(); n > most {
+			t.Errorf("%d handlers ran at once, want %d at most", n, most)
 		}
 	})
 }
