@@ -27,7 +27,8 @@ func (x *exchange) renew() {
 // plain is data for plain requests with the head that is remembered, where handlers
 // run at once. As long as their responses are usual, one exchange takes them one
 // after the other, without a list and a state: pipelined, a request then costs four
-// fifths. It returns how many octets it used.
+// fifths. It returns how many octets it used. A request that is not over then
+// is the session's first, to be answered as any other.
 func (s *session) plain(b []byte) (used int) {
 	p, m := s.p, &s.p.memo
 	if p.pool != nil || !p.cfg.plain || m.state != memoReady || !m.meaning.plain || !m.begins(b) ||

@@ -126,7 +126,8 @@ type Driver interface {
 	//   - N = 0 and Err 0: the peer closed its side;
 	//   - ENOBUFS: the driver is out of buffers; arm again once one has been
 	//     released, not before;
-	//   - EAGAIN: arm again at once;
+	//   - EAGAIN: there may be one: arm again. While events are left that Next has
+	//     not returned yet, these may have all buffers, and this ends again;
 	//   - ECANCELED: Cancel did it; any other error is the connection's.
 	// At most one receive may be armed for a socket.
 	Receive(fd int, t Token)
