@@ -11,9 +11,13 @@ import (
 	"github.com/ringcore/ringcore/ring"
 )
 
-// maxLingered is how many bytes of input a closed connection throws away
-// before it gives up on its peer.
-const maxLingered = 1 << 20
+// maxLingered is how many bytes of input a closed connection throws away before it
+// gives up on its peer. They are counted in units, of which each piece is one at
+// least.
+const (
+	maxLingered  = 1 << 20
+	lingeredUnit = 64
+)
 
 // Close sends what is queued and then closes: it shuts our side down, waits
 // for the peer to do the same (at most Options.Linger), and frees the slot.

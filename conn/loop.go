@@ -58,6 +58,8 @@ type Loop struct {
 	starved, starvedLast *Conn // without a receive buffer
 	behind               bool  // the turn has left completions
 	cameBack             int   // receive buffers, in this turn
+	cameBackSince        int   // … since a receive found none
+	holding              int   // receive buffers, by HoldInput
 	hungry, spareHungry  []Ref // waiting for room to write
 	joined               []*Conn
 	outbounds            outbounds
@@ -344,8 +346,7 @@ func (l *Loop) complete(ev *ring.Event) {
 		l.onConnect(c, ev)
 	}
 	if ev.Buffer != ring.NoBuffer {
-		l.driver.Release(ev.Buffer)
-		l.cameBack++
+		l.giveBack(ev.Buffer)
 	}
 }
 
@@ -416,6 +417,7 @@ func (l *Loop) finish(err error) {
 	l.cut = true
 	l.thread.Store(0) // it will be anybody's
 	l.forAll(func(c *Conn) { c.finish(err) })
+	l.starved, l.starvedLast = nil, nil
 	derr := l.driver.Destroy() // no operation is in flight any more
 	l.forAll(func(c *Conn) {
 		if c.fd >= 0 {

@@ -32,6 +32,41 @@ func (c *Conn) Redeliver() {
 // Unconsumed returns how many received bytes wait to be consumed.
 func (c *Conn) Unconsumed() int { return len(c.in) }
 
+// HoldInput, called within Handler.Data, has what Data does not consume stay in its
+// receive buffer, uncopied, for a handler that goes on with it at the end of the
+// turn, by Input and Consume. There are not many receive buffers: ReleaseInput is to
+// follow soon. Where more is received meanwhile, or the input has been kept from
+// before, it is copied as ever.
+func (c *Conn) HoldInput() {
+	if c.data == inData {
+		c.data = holding
+	}
+}
+
+// ReleaseInput ends HoldInput: what has not been consumed is copied.
+func (c *Conn) ReleaseInput() {
+	if c.held == 0 {
+		return
+	}
+	b := append(c.loop.inputs.get(len(c.in)), c.in...)
+	c.freeInput()
+	c.in = b
+}
+
+// Input returns the unconsumed bytes, oldest first. They are valid until Consume
+// or until the handler returns. Not within Handler.Data.
+func (c *Conn) Input() []byte { return c.in }
+
+// Consume takes the first n of the bytes of Input, 0 to all of them, for a handler
+// that has been given them by Data and has not consumed them there. Not within
+// Handler.Data.
+func (c *Conn) Consume(n int) {
+	if n > 0 && c.in != nil {
+		c.consume(n)
+		c.limitInput()
+	}
+}
+
 func (c *Conn) pause(reason uint8) {
 	if c.state != stateOpen {
 		return // a closing connection has to notice its peer's EOF
@@ -89,7 +124,7 @@ func (c *Conn) received(p []byte) {
 	case stateLingering, stateClosing:
 		// Nobody reads this any more; it is taken from the kernel so that
 		// closing does not become a reset, but not without bound.
-		if c.lingered += int32(len(p)); c.lingered > maxLingered {
+		if c.lingered += uint16((len(p) + lingeredUnit - 1) / lingeredUnit); c.lingered > maxLingered/lingeredUnit {
 			c.Abort(ErrLinger)
 		}
 	}
@@ -112,7 +147,7 @@ func (c *Conn) deliver(p []byte) {
 		}
 		c.data = inData
 		n := c.handler().Data(c, buf)
-		redeliver := c.data == again
+		said := c.data
 		c.data = noData
 		if uint(n) > uint(len(buf)) {
 			panic(fmt.Sprintf("conn: Handler.Data consumed %d of %d bytes", n, len(buf)))
@@ -123,10 +158,15 @@ func (c *Conn) deliver(p []byte) {
 		if c.in != nil {
 			c.consume(n)
 		} else if p = p[n:]; len(p) > 0 {
-			c.appendInput(p)
+			if said == holding && l.event.Buffer != ring.NoBuffer {
+				c.in, c.held, l.event.Buffer = p, heldBuffer(l.event.Buffer), ring.NoBuffer
+				l.holding++
+			} else {
+				c.appendInput(p)
+			}
 		}
 		p = nil
-		if !redeliver {
+		if said != again {
 			break
 		}
 	}
@@ -137,12 +177,17 @@ func (c *Conn) deliver(p []byte) {
 		c.dropInput()
 		return
 	}
-	if len(c.in) >= l.opts.ReadLimit {
+	c.limitInput()
+	c.tellEOF()
+}
+
+// limitInput stops receiving while ReadLimit bytes are unconsumed.
+func (c *Conn) limitInput() {
+	if len(c.in) >= c.loop.opts.ReadLimit {
 		c.pause(pausedByInput)
 	} else if c.paused&pausedByInput != 0 {
 		c.unpause(pausedByInput)
 	}
-	c.tellEOF()
 }
 
 // tellEOF tells the handler of the peer's EOF, once.
@@ -166,9 +211,7 @@ func (c *Conn) appendInput(p []byte) {
 	if need > cap(c.in) {
 		b := c.loop.inputs.get(need)
 		b = append(b, c.in...)
-		if c.in != nil {
-			c.loop.inputs.put(c.in)
-		}
+		c.freeInput()
 		c.in = b
 	}
 	c.in = append(c.in, p...)
@@ -179,7 +222,9 @@ func (c *Conn) consume(n int) {
 		c.dropInput()
 		return
 	}
-	if n > 0 {
+	if c.held != 0 {
+		c.in = c.in[n:]
+	} else if n > 0 {
 		c.in = c.in[:copy(c.in, c.in[n:])]
 	}
 }
@@ -187,14 +232,33 @@ func (c *Conn) consume(n int) {
 // dropInput gives the input's memory back. While Handler.Data has it, deliver
 // does so afterwards.
 func (c *Conn) dropInput() {
-	if c.in != nil && c.data == noData {
-		c.loop.inputs.put(c.in)
-		c.in = nil
+	if c.data == noData {
+		c.freeInput()
 	}
+}
+
+// freeInput gives back the memory that the input is in.
+func (c *Conn) freeInput() {
+	if c.held != 0 {
+		c.loop.giveBack(ring.BufferID(c.held))
+		c.loop.holding--
+		c.held = 0
+	} else if c.in != nil {
+		c.loop.inputs.put(c.in)
+	}
+	c.in = nil
+}
+
+// giveBack gives a receive buffer back to the driver.
+func (l *Loop) giveBack(id ring.BufferID) {
+	l.driver.Release(id)
+	l.cameBack++
+	l.cameBackSince++
 }
 
 // starve queues c until receive buffers have come back.
 func (l *Loop) starve(c *Conn) {
+	l.cameBackSince = 0
 	if c.starving {
 		return
 	}
@@ -211,18 +275,24 @@ func (l *Loop) starve(c *Conn) {
 // feed re-arms the starving at the end of a turn, oldest first: all of them if every
 // completion was taken, so that the buffers are back. Else completions yet to be
 // taken have the buffers, but for those that came back in this turn; a receive that
-// found none would be in line behind all these completions again, and again.
+// found none would be in line behind all these completions again, and again. Where
+// input is held only those count that came back since a receive found none.
 func (l *Loop) feed() {
 	n := math.MaxInt
-	if l.behind {
+	switch {
+	case l.holding > 0:
+		n = l.cameBackSince
+	case l.behind:
 		n = l.cameBack
 	}
-	l.cameBack = 0
-	for ; l.starved != nil && n > 0; n-- {
+	l.cameBack, l.cameBackSince = 0, 0
+	for l.starved != nil && n > 0 {
 		c := l.starved
 		l.starved = c.nextStarved
 		c.nextStarved, c.starving = nil, false
-		c.arm()
+		if c.arm(); c.receiving {
+			n--
+		}
 		c.tryDetach()
 	}
 	if l.starved == nil {

@@ -96,6 +96,7 @@ type simEcho struct {
 	room     int     // of the peers' network; 0: the seed's
 	slow     float64 // how likely a peer reads late
 	refused  int     // writes for which there was no memory
+	held     []Ref   // connections that hold their input
 	cutOff   bool    // connections were
 }
 
@@ -272,10 +273,15 @@ func (h *simEcho) Data(c *Conn, p []byte) int {
 	if h.chance(0.02) {
 		h.nap(c)
 	}
-	switch h.rng.IntN(10) {
+	switch h.rng.IntN(12) {
 	case 0: // not now
 		h.redeliver(c)
 		return 0
+	case 10, 11: // at the end of the turn, and what comes then does not lie idle
+		n := c.Write(p[:h.rng.IntN(len(p))])
+		c.HoldInput()
+		h.held = append(h.held, c.Ref())
+		return n
 	case 1: // a piece at a time
 		n := c.Write(p[:1+h.rng.IntN(len(p))])
 		if h.chance(0.5) {
@@ -297,6 +303,36 @@ func (h *simEcho) Data(c *Conn, p []byte) int {
 		h.refused++
 	}
 	return n
+}
+
+// TurnEnd goes on with the input that is held, now or at the end of the next turn.
+func (h *simEcho) TurnEnd() bool {
+	held := h.held
+	h.held = nil
+	for _, ref := range held {
+		c := ref.Conn()
+		if c == nil {
+			continue
+		}
+		if h.chance(0.2) {
+			h.held = append(h.held, ref)
+			h.later(time.Millisecond, func() {}) // a turn
+			continue
+		}
+		for len(c.Input()) > 0 && !h.chance(0.1) {
+			in := c.Input()
+			n := c.Write(in[:1+h.rng.IntN(len(in))])
+			if c.Consume(n); n == 0 {
+				break
+			}
+		}
+		if len(c.Input()) > 0 {
+			c.ReleaseInput()
+			h.redeliver(c)
+		}
+		h.finished(c)
+	}
+	return true
 }
 
 // redeliver comes back to what was left.

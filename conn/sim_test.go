@@ -155,7 +155,7 @@ func (s *sim) checkEmpty(l *Loop) {
 	for _, chunk := range l.slots.chunks {
 		for i := range chunk {
 			c := &chunk[i]
-			if c.in != nil || c.outHead != nil || c.outTail != nil || c.State != nil || c.writer != nil || c.detach != nil ||
+			if c.in != nil || c.held != 0 || c.outHead != nil || c.outTail != nil || c.State != nil || c.writer != nil || c.detach != nil ||
 				c.timer[ReadTimer].queue != nil || c.timer[WriteTimer].queue != nil {
 				s.failf("slot %d is free and holds something: %+v", c.slot, c)
 			}

@@ -63,7 +63,8 @@ type dataState uint8
 const (
 	noData dataState = iota
 	inData
-	again // in Data, and Redeliver was called
+	again   // in Data, and Redeliver was called
+	holding // in Data, and HoldInput was called
 )
 
 // Conn is a connection: a slot of its loop's table. An idle one holds no
@@ -99,13 +100,17 @@ type Conn struct {
 	err    error // why it closes
 
 	timer    [timers]timerEntry
-	lingered int32  // bytes thrown away while lingering
-	own      uint32 // its number in loop.outbounds, 0: it was accepted
+	held     heldBuffer // the receive buffer that in is in, if any
+	lingered uint16     // input thrown away while lingering, in units of lingeredUnit
+	own      uint32     // its number in loop.outbounds, 0: it was accepted
 
 	nextFree    *Conn
 	nextQueued  *Conn // in loop.dirty
 	nextStarved *Conn // in loop.starving
 }
+
+// heldBuffer is a ring.BufferID, of which there are 32768 at most.
+type heldBuffer uint16
 
 // room is what is owed to a connection that found no room to write.
 type room uint8
