@@ -37,6 +37,40 @@ func (q *quickList) take() *exchange {
 	return x
 }
 
+// heldList holds the sessions whose input is held until the end of the turn, in
+// order. A session may be gone since, or even be another connection's.
+type heldList struct {
+	sessions []*session
+	at       int // those before are done
+}
+
+func (h *heldList) take() *session {
+	if h.at == len(h.sessions) {
+		h.sessions, h.at = h.sessions[:0], 0
+		return nil
+	}
+	s := h.sessions[h.at]
+	h.at++
+	return s
+}
+
+// hold queues s for the end of this turn, unless that has been.
+func (pl *pool) hold(s *session) bool {
+	if pl.endedAt == pl.p.loop.Now() {
+		return false
+	}
+	pl.held.sessions = append(pl.held.sessions, s)
+	pl.count(1)
+	return true
+}
+
+// count counts requests that are to run on the loop.
+func (pl *pool) count(n int) {
+	if pl.quick.requests += n; pl.quick.requests >= maxQuick {
+		pl.p.loop.EndTurn()
+	}
+}
+
 // isQuick reports whether x and what is chained to it may run on the loop. A
 // handler that reads its body as it comes waits for the loop, and so may not.
 func (pl *pool) isQuick(x *exchange) bool {
@@ -70,29 +104,31 @@ func (pl *pool) runQuick() bool {
 	return true
 }
 
+// runHeld has the sessions take the input that is held, and reports whether the
+// loop is still this goroutine's.
+func (pl *pool) runHeld() bool {
+	for s := pl.held.take(); s != nil; s = pl.held.take() {
+		if !s.held {
+			s.release()
+		} else if !s.runHeld() {
+			return false
+		}
+	}
+	return true
+}
+
 // runHere is worker.runChain on the loop.
 func (pl *pool) runHere(x *exchange) (owned bool) {
-	loop := pl.p.loop
 	for skip := false; x != nil; {
 		next := x.chain
 		if skip || x.gone.Load() {
 			x.skipped = true
 		} else {
-			r := x.route
-			pl.running = r
-			if !pl.routes.wants(r) {
-				x.took = untimed
-			}
-			done, owned := pl.callHere(x, loop.Now(), loop.StepOut())
+			done, owned := pl.step(x)
 			if !done {
-				if !owned {
-					loop.Post(&conn.Task{Run: func(*conn.Loop) { r.returned() }})
-				}
 				return owned // what is behind it goes on after it: see goOn
 			}
-			if !owned {
-				// Somebody else has the loop by now: go on as a worker.
-				x.lost = true
+			if !owned { // go on as a worker
 				skip = x.endsHTTP()
 				x.chain = nil
 				x.finish()
@@ -102,10 +138,29 @@ func (pl *pool) runHere(x *exchange) (owned bool) {
 		}
 		skip = skip || x.endsHTTP()
 		x.chain = nil
-		x.finished(loop)
+		x.finished(pl.p.loop)
 		x = next
 	}
 	return true
+}
+
+// step runs one request on the loop, and reports whether it is done (or suspended),
+// and whether the loop is still this goroutine's.
+func (pl *pool) step(x *exchange) (done, owned bool) {
+	loop, r := pl.p.loop, x.route
+	pl.running = r
+	if !pl.routes.wants(r) {
+		x.took = untimed
+	}
+	done, owned = pl.callHere(x, loop.Now(), loop.StepOut())
+	switch {
+	case owned:
+	case done:
+		x.lost = true
+	default:
+		loop.Post(&conn.Task{Run: func(*conn.Loop) { r.returned() }})
+	}
+	return done, owned
 }
 
 // adopt has the calling goroutine, which is none of the pool's, run x and the

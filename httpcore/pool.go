@@ -32,6 +32,8 @@ type pool struct {
 	adaptive bool // with Adaptive dispatch, and all of these are the loop's
 	routes   routes
 	quick    quickList
+	held     heldList
+	serving  *session  // whose held input is being taken
 	running  *route    // of the handler that runs on the loop, or was the last to
 	losses   uint64    // how often the loop had been taken over when last looked
 	nudge    conn.Task // brings the next turn about
@@ -74,9 +76,7 @@ func (pl *pool) submit(x *exchange) bool {
 	late := pl.endedAt == pl.p.loop.Now() // for this turn's turnEnd; the loop may sleep before the next
 	if pl.isQuick(x) {
 		pl.quick.add(x)
-		if pl.quick.requests += n; pl.quick.requests >= maxQuick {
-			pl.p.loop.EndTurn()
-		}
+		pl.count(n)
 		if late && !pl.nudged {
 			pl.nudged = true
 			pl.p.loop.Post(&pl.nudge)
@@ -107,7 +107,7 @@ const (
 // quick here. It reports whether the loop is still this goroutine's.
 func (pl *pool) turnEnd() bool {
 	pl.handOut()
-	return pl.runQuick()
+	return pl.runQuick() && pl.runHeld()
 }
 
 func (pl *pool) handOut() {
@@ -115,6 +115,10 @@ func (pl *pool) handOut() {
 	if n := pl.p.loop.TakenOver(); n != pl.losses {
 		pl.losses = n
 		pl.running.blocked(pl.endedAt)
+	}
+	if pl.serving != nil { // and has been left behind
+		pl.serving.release()
+		pl.serving = nil
 	}
 	if pl.fresh || len(pl.backlog) > 0 {
 		pl.fresh = false

@@ -183,7 +183,7 @@ func (p *protocol) Closed(c *conn.Conn, err error) {
 	s := c.State.(*session)
 	s.setState(fasthttp.StateClosed)
 	if err != nil {
-		if s.first != nil || s.reading != nil || s.head.started() { // else it was merely over
+		if s.first != nil || s.held || s.reading != nil || s.head.started() { // else it was merely over
 			s.failed(err)
 		}
 		if p.cfg.fs.LogAllErrors {

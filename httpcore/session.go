@@ -34,6 +34,7 @@ type session struct {
 
 	head               headScanner
 	timing             timing
+	held               bool // its input is kept for the end of the turn, see holdPlain
 	closing            bool // the connection closes once what is in flight is answered
 	ended              bool // the peer has closed its side
 	detached           bool // a hijack handler gets the connection
@@ -61,6 +62,7 @@ const (
 // data takes pipelined requests from b and returns how many bytes it used.
 func (s *session) data(b []byte) int {
 	used := 0
+	s.held = false // there is more than that
 	for used < len(b) && !s.c.Closing() {
 		if s.reading != nil {
 			n, whole := s.readBody(b[used:])
@@ -74,6 +76,9 @@ func (s *session) data(b []byte) int {
 		} else {
 			if s.closing || s.detached || !s.takesMore() {
 				break // the rest waits for the answers
+			}
+			if used == 0 && s.holdPlain(b) {
+				return 0
 			}
 			n := s.plain(b[used:])
 			if n == 0 {
@@ -137,7 +142,7 @@ func (s *session) readHead(b []byte) int {
 // has been offered to data before: what is left of it makes no whole request.
 func (s *session) settle() {
 	s.answer()
-	if s.first != nil || s.detached || s.c.Closing() || s.reading != nil && s.reading.body.deciding {
+	if s.first != nil || s.held || s.detached || s.c.Closing() || s.reading != nil && s.reading.body.deciding {
 		return
 	}
 	switch {
@@ -290,7 +295,7 @@ func (s *session) cancel() {
 // handler learns of it, as fasthttp's do.
 func (s *session) drain() {
 	s.cancel()
-	busy := s.first != nil || s.reading != nil || s.head.started() || s.c.Pending()
+	busy := s.first != nil || s.held || s.reading != nil || s.head.started() || s.c.Pending()
 	if !busy {
 		s.c.Close()
 	}
