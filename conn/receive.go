@@ -32,9 +32,9 @@ func (c *Conn) Redeliver() {
 // Unconsumed returns how many received bytes wait to be consumed.
 func (c *Conn) Unconsumed() int { return len(c.in) }
 
-// HoldInput, called within Handler.Data, has what Data does not consume stay in its
-// receive buffer, uncopied, for a handler that goes on with it at the end of the
-// turn, by Input and Consume. There are not many receive buffers: ReleaseInput is to
+// HoldInput has what Data does not consume stay in its receive buffer, uncopied, for
+// a handler that goes on with it at the end of the turn, by Input and Consume. To be
+// called within Handler.Data. There are not many receive buffers: ReleaseInput is to
 // follow soon. Where more is received meanwhile, or the input has been kept from
 // before, it is copied as ever.
 func (c *Conn) HoldInput() {
