@@ -124,12 +124,18 @@ func TestEndOfBlockedAmongHeld(t *testing.T) {
 	})
 }
 
-// runtime.Goexit among such requests ends neither the loop nor the buffer.
-func TestGoexitAmongHeld(t *testing.T) {
+// A panic, or runtime.Goexit, among such requests ends the connection, but neither the
+// loop nor the buffer.
+func TestPanicAmongHeld(t *testing.T) {
 	runAdaptive(t, func(t *testing.T, m mode) {
 		hs := serveHeld(t, m)
-		for range 5 {
-			hs.setTrap(func(*fasthttp.RequestCtx) { runtime.Goexit() })
+		for i := range 10 {
+			hs.setTrap(func(*fasthttp.RequestCtx) {
+				if i%2 == 0 {
+					panic("on purpose")
+				}
+				runtime.Goexit()
+			})
 			c := hs.dial()
 			c.send(strings.Repeat(get("/"), 5) + "GET")
 			c.wants(1, 1)

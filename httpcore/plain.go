@@ -42,8 +42,11 @@ func (s *session) plainHead(b []byte) int {
 // fifths. It returns how many octets it used. A request that is not over then
 // is the session's first, to be answered as any other.
 func (s *session) plain(b []byte) (used int) {
+	if s.p.pool != nil {
+		return 0
+	}
 	n := s.plainHead(b)
-	if n == 0 || s.p.pool != nil {
+	if n == 0 {
 		return 0
 	}
 	s.startTimer(timingNothing)
@@ -113,8 +116,7 @@ func (s *session) holdPlain(b []byte) bool {
 // all is as if a worker had it.
 func (s *session) runHeld() (owned bool) {
 	s.held = false
-	pl, b := s.p.pool, s.c.Input()
-	n := s.plainHead(b)
+	pl, n := s.p.pool, s.plainHead(s.c.Input())
 	if n == 0 {
 		s.goOnHeld()
 		return true
@@ -122,10 +124,9 @@ func (s *session) runHeld() (owned bool) {
 	r := pl.routes.at(s.p.memo.meaning.route)
 	pl.serving = s
 	for x := s.next(); ; s.again(x) {
-		head := b[:n]
-		b = b[n:]
+		begun := s.beginPlain(x, s.c.Input()[:n])
 		s.c.Consume(n)
-		if !s.beginPlain(x, head) {
+		if !begun {
 			break
 		}
 		x.route, x.took, x.state = r, 0, exchangeRunning
@@ -149,7 +150,7 @@ func (s *session) runHeld() (owned bool) {
 		}
 		s.first, s.inFlight = nil, 0
 		s.answered(x)
-		if !s.p.memo.begins(b) || !r.quick() || !x.ordinary() {
+		if !s.p.memo.begins(s.c.Input()) || !r.quick() || !x.ordinary() {
 			s.p.release(x)
 			break
 		}
