@@ -13,7 +13,8 @@
 // # Caveats
 //
 //   - The slice that Handler.Data gets is valid until Data returns; copy what
-//     has to stay, or leave it unconsumed and get it again.
+//     has to stay, or leave it unconsumed and get it again; or, until the end of the
+//     turn, have it stay where it is (Conn.HoldInput).
 //   - The slice that Conn.Reserve returns is valid until the next call of a
 //     method of that Conn.
 //   - A *Conn is valid from Opened until Closed returns; afterwards its slot
