@@ -91,9 +91,9 @@ func TestNothingIsLeftOfTheRequestBefore(t *testing.T) {
 	}
 	const head = "GET /p?q=1 HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n"
 	run(t, func(t *testing.T, m mode) {
-		warming := true
+		var warm atomic.Bool
 		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-			if warming {
+			if !warm.Load() {
 				return
 			}
 			k := int(ctx.ConnRequestNum()) - 1
@@ -111,7 +111,7 @@ func TestNothingIsLeftOfTheRequestBefore(t *testing.T) {
 			c.send(head)
 			c.response("GET")
 		}
-		warming = false
+		warm.Store(true)
 		total := 3*len(tricks) + 3
 		for _, together := range []int{total, 4} {
 			c := ts.dial()

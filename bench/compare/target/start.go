@@ -134,7 +134,9 @@ func (s *Running) Stop() {
 	}
 }
 
-var nextPort = firstPort
+// nextPort is tried next. Another process that starts servers, as tests of several
+// packages do, begins elsewhere: the port of either would be free until both use it.
+var nextPort = firstPort + os.Getpid()*101%(32_000-firstPort)
 
 func freePort(ctx context.Context) (int, error) {
 	for range 10_000 {
