@@ -73,15 +73,21 @@ func FuzzConnection(f *testing.F) {
 // which a client gets or not as its body comes later or sooner.
 var byChance = regexp.MustCompile(`Date: [^\r]*\r\n|HTTP/1.1 100 Continue\r\n\r\n`)
 
-// fuzzAnswers returns what the server answers to data.
-func fuzzAnswers(t *testing.T, addr string, data []byte, cuts uint64) ([]byte, error) {
+func fuzzDial(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// fuzzAnswers returns what the server answers to data.
+func fuzzAnswers(t *testing.T, addr string, data []byte, cuts uint64) ([]byte, error) {
+	t.Helper()
+	c := fuzzDial(t, addr)
+	defer c.Close()
 	go func() {
 		for rest := data; len(rest) > 0; cuts = cuts>>8 | cuts<<56 {
 			n := len(rest)
@@ -108,12 +114,8 @@ func fuzzAnswers(t *testing.T, addr string, data []byte, cuts uint64) ([]byte, e
 // wellFormed fails unless the server serves a well-formed request.
 func wellFormed(t *testing.T, addr string) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := fuzzDial(t, addr)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
 	io.WriteString(c, get("/ok"))
 	r, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
