@@ -127,7 +127,7 @@ func (x *exchange) begin(s *session) {
 	if nc := s.c.NetConn(); nc != nil {
 		x.beginNet(bareConn(nc))
 	}
-	if x.p.loop.Draining() {
+	if s.ended || x.p.loop.Draining() { // nobody will tell it later
 		x.cancel()
 	}
 	*inside.connRequestNum.of(ctx) = s.requests

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -239,4 +240,91 @@ func (hs *heldServer) busy() (end func()) {
 	}})
 	<-entered
 	return func() { close(ended) }
+}
+
+// Another request replaces the head that is remembered, while one with that head
+// waits for the end of the turn: it is answered like any other, though nothing else
+// happens on the loop.
+func TestHeadReplacedBehindHeld(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		hs := serveHeld(t, m)
+		c, d := hs.dial(), hs.dial()
+		c.send(get("/"))
+		c.wants(1, 1)
+		for i := range maxMemoMisses - 1 {
+			d.send(get("/", "N: "+itoa(i)))
+			d.wants(i+1, i+1)
+		}
+		end := hs.busy()
+		c.send(get("/"))
+		d.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
+		end()
+		c.wants(2, 2)
+		d.send("x")
+		d.wants(maxMemoMisses, maxMemoMisses)
+	})
+}
+
+// A client sends its request and its end in the same turn: who waits for the request
+// to be done is told.
+func TestDoneWithEOFBehindHeld(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		hs := serveHeld(t, m)
+		c := hs.dial()
+		c.send(get("/"))
+		c.wants(1, 1)
+		hs.setTrap(func(ctx *fasthttp.RequestCtx) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(patience):
+				t.Error("Done was not closed")
+			}
+		})
+		end := hs.busy()
+		c.send(get("/"))
+		c.halfClose()
+		end()
+		c.wants(2, 2)
+		c.wantEOF()
+	})
+}
+
+// A route begins to block when many of its requests are held: after two have had the
+// loop taken over, the others go to goroutines.
+func TestManyBlockAmongHeld(t *testing.T) {
+	runAdaptive(t, func(t *testing.T, m mode) {
+		var blocking atomic.Bool
+		release := make(chan struct{})
+		ts := serve(t, m, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+			if blocking.Load() && ctx.ConnRequestNum() == 2 {
+				<-release
+			}
+			ctx.SetBodyString("ok")
+		}}, WithLoops(1))
+		ts.warm()
+		hs := &heldServer{testServer: ts}
+		clients := make([]*client, 30)
+		for i := range clients {
+			clients[i] = ts.dial()
+			clients[i].send(get("/"))
+			clients[i].want(200, "ok")
+		}
+		before := ts.takenOver()
+		blocking.Store(true)
+		end := hs.busy()
+		for _, c := range clients {
+			c.send(get("/"))
+		}
+		end()
+		c := ts.dial()
+		c.send(get("/other"))
+		c.want(200, "ok")
+		if n := ts.takenOver() - before; n > 5 {
+			t.Errorf("the loop was taken over %d times", n)
+		}
+		close(release)
+		for _, c := range clients {
+			c.want(200, "ok")
+		}
+	})
 }

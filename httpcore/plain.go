@@ -117,11 +117,11 @@ func (s *session) holdPlain(b []byte) bool {
 func (s *session) runHeld() (owned bool) {
 	s.held = false
 	pl, n := s.p.pool, s.plainHead(s.c.Input())
-	if n == 0 {
+	r := pl.routes.at(s.p.memo.meaning.route)
+	if n == 0 || !r.quick() { // no longer
 		s.goOnHeld()
 		return true
 	}
-	r := pl.routes.at(s.p.memo.meaning.route)
 	pl.serving = s
 	for x := s.next(); ; s.again(x) {
 		begun := s.beginPlain(x, s.c.Input()[:n])

@@ -61,7 +61,11 @@ func newPool(p *protocol) *pool {
 	pl.adaptive = p.cfg.dispatch == Adaptive
 	pl.spread.Store(!pl.yields || pl.adaptive)
 	pl.routes.init()
-	pl.nudge.Run = func(*conn.Loop) { pl.nudged = false }
+	pl.nudge.Run = func(l *conn.Loop) { // before the end of the next turn, or still of this one
+		if pl.nudged = pl.quick.first != nil; pl.nudged {
+			l.Post(&pl.nudge)
+		}
+	}
 	return pl
 }
 
