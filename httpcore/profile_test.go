@@ -8,10 +8,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"debug/elf"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -37,12 +41,17 @@ import (
 const profileVariable = "RINGCORE_TEST_PROFILE"
 
 // profiled is a server in a process of its own that has all paths: TCP, TLS, a
-// unix socket, files, streams, hijacked connections, slow handlers.
+// unix socket, files, folders, uploads, streams, hijacked connections, slow
+// handlers, connections to others, and what handlers do themselves.
 type profiled struct {
 	Folder   string // has the file, and takes the unix socket
 	Driver   string
 	Dispatch string
 	Profile  bool // it puts the profile into force and executes itself
+
+	server  *Server // the child's
+	peer    string  // the address that it dials, which is its own
+	folders fasthttp.RequestHandler
 }
 
 // A child never gets as far as the tests, so that it makes no system calls but
@@ -88,7 +97,7 @@ func (p profiled) execute() error {
 }
 
 // live serves until SIGTERM, and then drains.
-func (p profiled) live() error {
+func (p *profiled) live() error {
 	driver, err := ParseDriver(p.Driver)
 	if err != nil {
 		return err
@@ -107,6 +116,9 @@ func (p profiled) live() error {
 	s := New(&fasthttp.Server{Handler: p.handle, StreamRequestBody: true, TCPKeepalive: true,
 		TCPKeepalivePeriod: time.Minute, ReadTimeout: time.Minute, IdleTimeout: time.Minute},
 		WithDriver(driver), WithDispatch(dispatch), WithLoops(2), WithReady(func(Info) { ready <- true }))
+	folders := fasthttp.FS{Root: filepath.Join(p.Folder, "folder"), GenerateIndexPages: true, Compress: true,
+		CompressRoot: filepath.Join(p.Folder, "compressed"), PathRewrite: fasthttp.NewPathSlashesStripper(1)}
+	p.server, p.folders = s, folders.NewRequestHandler()
 	cert, err := os.ReadFile(filepath.Join(p.Folder, "cert.pem"))
 	if err != nil {
 		return err
@@ -123,6 +135,7 @@ func (p profiled) live() error {
 	if err != nil {
 		return err
 	}
+	p.peer = plain.Addr().String()
 	served := make(chan error, 3)
 	go func() { served <- s.Serve(plain) }()
 	go func() { served <- s.ServeTLSEmbed(secure, cert, key) }()
@@ -152,8 +165,25 @@ var profiledFiles = sync.OnceValue(func() *Files {
 	return &Files{Root: p.Folder}
 })
 
-func (p profiled) handle(ctx *fasthttp.RequestCtx) {
+func (p *profiled) handle(ctx *fasthttp.RequestCtx) {
 	switch string(ctx.Path()) {
+	case "/folder/", "/folder/text":
+		p.folders(ctx)
+	case "/form":
+		n, err := p.keep(ctx)
+		fmt.Fprintf(ctx, "%d %v", n, err)
+	case "/dial", "/self":
+		do := p.dial
+		if string(ctx.Path()) == "/self" {
+			do = p.doItself
+		}
+		resume := Suspend(ctx) // a loop cannot wait for itself
+		go func() {
+			defer resume()
+			if err := do(); err != nil {
+				ctx.Error(err.Error(), 500)
+			}
+		}()
 	case "/served":
 		profiledFiles().handle(ctx)
 	case "/file":
@@ -189,7 +219,151 @@ func (p profiled) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// folder has the files of a profiled server.
+// keep has the form's file kept as a file, and then under another name.
+func (p *profiled) keep(ctx *fasthttp.RequestCtx) (int64, error) {
+	form, err := ctx.MultipartForm()
+	if err != nil {
+		return 0, err
+	}
+	if len(form.File["upload"]) != 1 {
+		return 0, fmt.Errorf("%d files in the form", len(form.File["upload"]))
+	}
+	header := form.File["upload"][0]
+	f, err := header.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if _, ok := f.(*os.File); !ok {
+		return 0, fmt.Errorf("the upload is kept in a %T", f)
+	}
+	n, err := io.Copy(io.Discard, f)
+	if err != nil {
+		return n, err
+	}
+	name := filepath.Join(p.Folder, fmt.Sprint("kept", ctx.ID()))
+	if err := fasthttp.SaveMultipartFile(header, name); err != nil {
+		return n, err
+	}
+	return n, os.Remove(name)
+}
+
+// dial asks the server over a connection of its Dialer, and over one of Go's.
+func (p *profiled) dial() error {
+	for _, dial := range []func(network, address string) (net.Conn, error){p.server.Dialer().Dial, net.Dial} {
+		c, err := dial("tcp", p.peer)
+		if err != nil {
+			return err
+		}
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		answer, err := io.ReadAll(c)
+		c.Close()
+		if err != nil || !strings.HasSuffix(string(answer), "Hello, World!") {
+			return fmt.Errorf("over %T: %q, %v", c, answer, err)
+		}
+	}
+	return nil
+}
+
+// doItself does what handlers do with files, sockets and the Go runtime.
+func (p *profiled) doItself() error {
+	return errors.Join(p.copyFiles(), copySockets(), messages(), profileItself())
+}
+
+func (p *profiled) copyFiles() error {
+	folder, err := os.MkdirTemp(p.Folder, "own")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	from, err := os.Open(filepath.Join(p.Folder, "link"))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.Create(filepath.Join(folder, "copy"))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	_, err = to.WriteAt([]byte("at"), 1)
+	_, err1 := filepath.EvalSymlinks(from.Name())
+	_, err2 := syscall.Getwd()
+	return errors.Join(err, err1, err2, unix.Faccessat(unix.AT_FDCWD, to.Name(), unix.R_OK, unix.AT_EACCESS))
+}
+
+// copySockets has an echo of Go's own connections answer, as a proxy does it.
+func copySockets() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			io.Copy(c, c)
+			c.Close()
+		}
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := (&net.Buffers{[]byte("one "), []byte("two")}).WriteTo(c); err != nil {
+		return err
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	if got, err := io.ReadAll(c); err != nil || string(got) != "one two" {
+		return fmt.Errorf("the echo: %q, %w", got, err)
+	}
+	return nil
+}
+
+// messages are what a UDP socket sends to itself.
+func messages() error {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	if _, _, err := c.WriteMsgUDP([]byte("message"), nil, c.LocalAddr().(*net.UDPAddr)); err != nil {
+		return err
+	}
+	var got [16]byte
+	n, _, _, _, err := c.ReadMsgUDP(got[:], nil)
+	if err != nil || string(got[:n]) != "message" {
+		return fmt.Errorf("a message: %q, %w", got[:n], err)
+	}
+	return nil
+}
+
+var profiling sync.Mutex // one at a time in a process
+
+// profileItself profiles a thread that ends, and asks who it is.
+func profileItself() error {
+	profiling.Lock()
+	defer profiling.Unlock()
+	if err := pprof.StartCPUProfile(io.Discard); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends
+		ended <- syscall.Kill(os.Getpid(), syscall.SIGWINCH)
+	}()
+	_ = []int{os.Getuid(), os.Geteuid(), os.Getgid(), os.Getegid()}
+	return <-ended
+}
+
+// prepare makes the files of a profiled server.
 func (p *profiled) prepare(t *testing.T) (roots *x509.CertPool) {
 	t.Helper()
 	p.Folder = t.TempDir()
@@ -199,7 +373,30 @@ func (p *profiled) prepare(t *testing.T) (roots *x509.CertPool) {
 			t.Fatal(err)
 		}
 	}
+	folder := filepath.Join(p.Folder, "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "text"), []byte(profiledText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("file", filepath.Join(p.Folder, "link")); err != nil {
+		t.Fatal(err)
+	}
 	return roots
+}
+
+// profiledText is long enough for fasthttp to compress it.
+var profiledText = strings.Repeat("line of a text\n", 1000)
+
+// form returns a form with a file in it, and its content type.
+func form(file []byte) (io.Reader, string) {
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	part, _ := w.CreateFormFile("upload", "name") // errors are a Buffer's
+	part.Write(file)
+	w.Close()
+	return &body, w.FormDataContentType()
 }
 
 // exercise runs the server, by the given command before its own, has clients
@@ -295,6 +492,7 @@ func useAllPaths(c *http.Client, url string) error {
 		rounds = 1
 	}
 	for range rounds {
+		file, kind := form(bigBody[:1<<20])
 		for _, ask := range []struct {
 			path string
 			body io.Reader
@@ -310,6 +508,11 @@ func useAllPaths(c *http.Client, url string) error {
 			{"/garbage", nil, 200, "\x00"},
 			{"/sleep", nil, 200, ""},
 			{"/suspend", nil, 200, ""},
+			{"/folder/", nil, 200, ">text</a>"}, // among others,
+			{"/folder/text", nil, 200, profiledText},
+			{"/form", file, 200, "1048576 <nil>"},
+			{"/dial", nil, 200, ""},
+			{"/self", nil, 200, ""},
 		} {
 			method := "GET"
 			if ask.body != nil {
@@ -319,14 +522,18 @@ func useAllPaths(c *http.Client, url string) error {
 			if err != nil {
 				return err
 			}
+			if ask.path == "/form" {
+				req.Header.Set("Content-Type", kind)
+			}
 			resp, err := c.Do(req)
 			if err != nil {
 				return err
 			}
 			body, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if err != nil || resp.StatusCode != ask.code || string(body) != ask.want {
-				return fmt.Errorf("%s%s: %v, status %d, %d octets", url, ask.path, err, resp.StatusCode, len(body))
+			listed := ask.path == "/folder/" && strings.Contains(string(body), ask.want)
+			if err != nil || resp.StatusCode != ask.code || string(body) != ask.want && !listed {
+				return fmt.Errorf("%s%s: %v, status %d, %d octets: %.80q", url, ask.path, err, resp.StatusCode, len(body), body)
 			}
 		}
 	}
@@ -377,7 +584,7 @@ func TestProfile(t *testing.T) {
 }
 
 // TestProfileIsExact: the profile allows nothing that servers do not call, but
-// for what its comments call rare.
+// for what its comments call rare, and what only programs with cgo call.
 func TestProfileIsExact(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -416,9 +623,14 @@ func TestProfileIsExact(t *testing.T) {
 			t.Errorf("servers call %s, which scripts/seccomp/ringcore.json does not name: %s", name, example)
 		}
 	}
+	cgo, err := isDynamic(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, rule := range profile.Syscalls {
 		for _, name := range rule.Names {
-			if number, known := seccomp.Number(name); !known || number < 0 || strings.Contains(rule.Comment, "rarely") {
+			number, known := seccomp.Number(name)
+			if !known || number < 0 || strings.HasPrefix(rule.Comment, "rarely") || !cgo && strings.HasPrefix(rule.Comment, "cgo") {
 				continue
 			}
 			if seen[name] == "" && rule.Action == seccomp.ActAllow {
@@ -426,4 +638,14 @@ func TestProfileIsExact(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isDynamic reports whether a program wants a C library.
+func isDynamic(name string) (bool, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }), nil
 }
