@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,13 @@ func TestApply(t *testing.T) {
 		underFilter(t)
 		return
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestApply$")
+	inChild(t)
+}
+
+// inChild runs the test once more, in a process of its own.
+func inChild(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), childVariable+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
 		t.Errorf("%v: %s", err, out)
@@ -84,6 +91,81 @@ func TestRingcore(t *testing.T) {
 				t.Errorf("%s is named twice", name)
 			}
 			seen[name] = true
+		}
+	}
+}
+
+// TestRingcoreRefuses tries in a child process what the shipped profile
+// refuses: other calls, and the same ones with other arguments.
+func TestRingcoreRefuses(t *testing.T) {
+	if os.Getenv(childVariable) != "" {
+		underRingcore(t)
+		return
+	}
+	inChild(t)
+}
+
+// scratch is where system calls find or leave what they want; not on a stack, which moves.
+var scratch [64]byte
+
+func underRingcore(t *testing.T) {
+	p, err := Ringcore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	call := func(number uintptr, args ...uintptr) error {
+		var a [6]uintptr
+		copy(a[:], args)
+		r, _, errno := unix.RawSyscall6(number, a[0], a[1], a[2], a[3], a[4], a[5])
+		if (number == unix.SYS_CLONE || number == unix.SYS_CLONE3) && errno == 0 && r == 0 {
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0) // a child, which must not be
+		}
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	opened := func(family int) error {
+		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Close(fd)
+		}
+		return err
+	}
+	unread, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := uintptr(unsafe.Pointer(&scratch))
+	for _, c := range []struct {
+		what      string
+		got, want error
+	}{
+		{"a unix socket", opened(unix.AF_UNIX), nil},
+		{"an IPv4 socket", opened(unix.AF_INET), nil},
+		{"a netlink socket", opened(unix.AF_NETLINK), unix.EPERM},
+		{"a packet socket", opened(unix.AF_PACKET), unix.EPERM},
+		{"a vsock socket", opened(unix.AF_VSOCK), unix.EPERM},
+		{"a socketpair", call(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM), unix.EPERM},
+		{"ioctl FIONREAD", call(unix.SYS_IOCTL, uintptr(unread), unix.TIOCINQ, at), nil},
+		{"ioctl TIOCSTI", call(unix.SYS_IOCTL, uintptr(unread), unix.TIOCSTI, at), unix.EPERM},
+		{"ioctl SIOCGIFCONF", call(unix.SYS_IOCTL, uintptr(unread), unix.SIOCGIFCONF, at), unix.EPERM},
+		{"clone as fork", call(unix.SYS_CLONE, uintptr(unix.SIGCHLD)), unix.EPERM},
+		{"clone into a user namespace", call(unix.SYS_CLONE, uintptr(unix.SIGCHLD)|unix.CLONE_NEWUSER), unix.EPERM},
+		// EINVAL is the kernel's, which wants CLONE_SIGHAND with it: the filter let it through
+		{"clone of a thread", call(unix.SYS_CLONE, unix.CLONE_THREAD), unix.EINVAL},
+		{"clone3", call(unix.SYS_CLONE3), unix.ENOSYS},
+		{"ptrace", call(unix.SYS_PTRACE, unix.PTRACE_TRACEME), unix.EPERM},
+		{"bpf", call(unix.SYS_BPF), unix.EPERM},
+		{"mount", call(unix.SYS_MOUNT), unix.EPERM},
+		{"unshare", call(unix.SYS_UNSHARE, unix.CLONE_FS), unix.EPERM},
+		{"seccomp", call(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL), unix.EPERM},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
 	}
 }
