@@ -11,7 +11,8 @@ import (
 )
 
 // TestUnderProfile: the server runs under the seccomp profile that ringcore
-// ships, with load on it, and drains. What the profile forgets ends it.
+// ships, with load on it, and drains. What the profile forgets ends it. The
+// server that is built without cgo starts its threads by other calls.
 func TestUnderProfile(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command to build scripts/seccomp/under with")
@@ -25,9 +26,14 @@ func TestUnderProfile(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", under, "../../scripts/seccomp/under").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	for _, s := range setups() {
-		t.Run(s[0]+"/"+s[1], func(t *testing.T) {
-			p := startUnder(t, []string{under, "-trap"}, "-driver", s[0], "-dispatch", s[1], "-root", root)
+	usual, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func(name, server, driver, dispatch string) {
+		t.Run(name, func(t *testing.T) {
+			p := startCommand(t, under, "-trap", server, "-addr", "127.0.0.1:0",
+				"-driver", driver, "-dispatch", dispatch, "-root", root)
 			var clients sync.WaitGroup
 			for range 8 {
 				clients.Go(func() {
@@ -46,5 +52,12 @@ func TestUnderProfile(t *testing.T) {
 				t.Errorf("exit status %d: %.2000s", code, p.stderr.String())
 			}
 		})
+	}
+	for _, s := range setups() {
+		use(s[0]+"/"+s[1], usual, s[0], s[1])
+	}
+	static := buildStatic(t)
+	for _, driver := range []string{"io_uring", "epoll"} {
+		use("static/"+driver, static, driver, "adaptive")
 	}
 }
