@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // A Profile is what Docker, containerd and Kubernetes read: seccomp of the OCI
@@ -76,6 +78,13 @@ func (p *Profile) Names() []string {
 		}
 	}
 	return names
+}
+
+// Systemd returns the profile as lines of a unit: by name only, without the
+// conditions on arguments.
+func (p *Profile) Systemd() string {
+	return fmt.Sprintf("SystemCallArchitectures=native\nSystemCallErrorNumber=ENOSYS\nSystemCallFilter=%s\n",
+		strings.Join(slices.Compact(p.Names()), " "))
 }
 
 // Deny returns a profile that allows everything but the calls of the rules.

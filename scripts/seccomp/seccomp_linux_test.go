@@ -3,6 +3,7 @@ package seccomp
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unsafe"
@@ -167,6 +168,39 @@ func underRingcore(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
+	}
+}
+
+// TestUnit: the unit that is shipped has the profile's calls, and is one to systemd.
+func TestUnit(t *testing.T) {
+	p, err := Ringcore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile("ringcore.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(unit), "\n"+p.Systemd()) {
+		t.Error("ringcore.service does not have the lines that go run ./scripts/seccomp/under -systemd prints")
+	}
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("no systemd-analyze here (Debian package systemd): not verified")
+	}
+	const program = "/usr/local/bin/ringcore-server" // not there; systemd wants one that is
+	if !strings.Contains(string(unit), "\nExecStart="+program+" ") {
+		t.Fatalf("ringcore.service does not start %s", program)
+	}
+	file := filepath.Join(t.TempDir(), "ringcore.service")
+	if err := os.WriteFile(file, []byte(strings.Replace(string(unit), program, os.Args[0], 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(analyze, "verify", file).CombinedOutput()
+	if strings.Contains(string(out), "ringcore.service") { // others' units are not ours to judge
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	} else if err != nil {
+		t.Skipf("systemd-analyze verifies nothing here: %v\n%s", err, out)
 	}
 }
 

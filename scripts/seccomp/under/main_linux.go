@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -50,8 +49,7 @@ func run() error {
 		return err
 	}
 	if *systemd {
-		fmt.Printf("SystemCallArchitectures=native\nSystemCallErrorNumber=ENOSYS\nSystemCallFilter=%s\n",
-			strings.Join(slices.Compact(profile.Names()), " "))
+		fmt.Print(profile.Systemd())
 		return nil
 	}
 	if *trap {
