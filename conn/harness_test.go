@@ -54,7 +54,11 @@ var probeUring = sync.OnceValue(func() error {
 func requireDriver(t testing.TB, kind DriverKind) {
 	t.Helper()
 	if kind == IOUring {
-		if err := probeUring(); err != nil {
+		err := probeUring()
+		if err != nil && (forcedTier() != TierBest || os.Getenv("RINGCORE_TEST_AUTO") == "io_uring") {
+			t.Fatalf("io_uring has to be had here: %v", err)
+		}
+		if err != nil {
 			t.Skipf("io_uring cannot be had here: %v", err)
 		}
 	}

@@ -113,11 +113,15 @@ var probeDriver = sync.OnceValue(func() error {
 	return err
 })
 
-// requireDriver skips the tests of io_uring where it cannot be had.
+// requireDriver skips the tests of io_uring where it cannot be had, and need not be.
 func requireDriver(t *testing.T, m mode) {
 	t.Helper()
 	if m.driver == IOUring {
-		if err := probeDriver(); err != nil {
+		err := probeDriver()
+		if err != nil && (forcedTier() != TierBest || os.Getenv("RINGCORE_TEST_AUTO") == "io_uring") {
+			t.Fatalf("io_uring has to be had here: %v", err)
+		}
+		if err != nil {
 			t.Skipf("io_uring cannot be had here: %v", err)
 		}
 	}
