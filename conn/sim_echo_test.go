@@ -68,7 +68,7 @@ func TestSimMemory(t *testing.T) {
 		}
 		h := &simEcho{sim: s, size: 40_000, room: 500, slow: 0.9}
 		o := Options{MaxQueued: slabSize, HighWater: 100_000}
-		s.begin(simdriver.Options{})
+		s.begin(simdriver.Options{MaxWaits: 10_000_000}) // a single small buffer may be all there is
 		for i := range 100 {
 			h.dial(i)
 		}

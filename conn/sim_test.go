@@ -37,7 +37,7 @@ func simulate(t *testing.T, f func(s *sim)) {
 			continue // not for this seed
 		}
 		if s.err != nil {
-			t.Fatalf("seed %d: %v\n%v\nagain: go test -run '^%s$' -sim.first=%d -sim.seeds=1 -sim.trace ./conn",
+			t.Fatalf("seed %d: %v\n%v\nagain: go test ./conn -run '^%s$' -sim.first=%d -sim.seeds=1 -sim.trace",
 				s.seed, s.err, s.world, t.Name(), s.seed)
 		}
 	}
