@@ -20,8 +20,10 @@ const (
 // Destroy implements Driver. It is to be called once, on the driver's thread.
 // The error is that the kernel would not end its operations; then the memory
 // which they may still write to is not given back.
-func (u *Uring) Destroy() error {
-	err := u.drain()
+func (u *Uring) Destroy() error { return u.destroy(destroyTimeout) }
+
+func (u *Uring) destroy(timeout time.Duration) error {
+	err := u.drain(timeout)
 	if err != nil {
 		u.waker.leave()
 		unix.Close(u.ring.fd)
@@ -48,18 +50,18 @@ func (u *Uring) free() error {
 // drain ends every operation and takes its last completion: closing a ring
 // would leave that to the kernel, at some later time, with the sockets and the
 // buffers in its hands until then.
-func (u *Uring) drain() error {
+func (u *Uring) drain(timeout time.Duration) error {
 	u.closeQueued()
 	u.inFlight -= len(u.backlog) + int(u.ring.sq.discard())
 	u.backlog = nil
-	deadline := time.Now().Add(destroyTimeout)
+	deadline := time.Now().Add(timeout)
 	for {
 		u.discard()
 		if u.inFlight == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("ring: %d operations did not end within %v of being cancelled", u.inFlight, destroyTimeout)
+			return fmt.Errorf("ring: %d operations did not end within %v of being cancelled: %w", u.inFlight, timeout, unix.ETIME)
 		}
 		if e := u.ring.sq.take(); e != nil {
 			u.inFlight++

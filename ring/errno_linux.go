@@ -51,7 +51,7 @@ func verdictOf(errno syscall.Errno) verdict {
 	switch errno {
 	case unix.ENOSYS, unix.EPERM, unix.EACCES:
 		return refuse
-	case unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EAGAIN:
+	case unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EAGAIN, unix.EBUSY, errSilence:
 		return fail
 	}
 	return stepDown
@@ -80,6 +80,10 @@ func exhausted(failed *stepError) error {
 		advice = " (this process is at RLIMIT_NOFILE, ulimit -n)"
 	case unix.ENFILE:
 		advice = " (the system is at fs.file-max)"
+	case unix.EAGAIN:
+		advice = " (no memory for an operation at the moment, or a seccomp profile that says so)"
+	case errSilence:
+		advice = " (the kernel completed nothing: try again)"
 	}
 	return fmt.Errorf("ring: %w%s", failed, advice)
 }

@@ -28,7 +28,7 @@ var probed struct {
 //
 // It may be called from any goroutine and takes a few milliseconds the first
 // time. The error is a *RefusedError if no tier works, and another one if the
-// moment does not allow to know (ENOMEM, EMFILE, ENFILE).
+// moment does not allow to know (ENOMEM, EMFILE, ENFILE, or no completion in time).
 func Probe(maxTier Tier) (Features, error) {
 	if maxTier == TierBest || maxTier > Tier61 {
 		maxTier = Tier61
@@ -65,7 +65,7 @@ func probeTier(tier Tier) (Features, error) {
 	if err == nil {
 		features.Files, err = p.files()
 	}
-	if failed := u.Destroy(); err == nil && failed != nil {
+	if failed := u.destroy(probePatience); err == nil && failed != nil {
 		err = p.failed("destroy", failed)
 	}
 	for _, fd := range []int{p.listener, p.client, p.server} {
@@ -84,11 +84,16 @@ type probe struct {
 }
 
 const (
-	probePatience = 2 * time.Second
-	probeToken    = Token(1)
+	// probePatience is how long one operation may take, which ends the probe:
+	// what is silent in one tier is not tried in the next.
+	probePatience    = time.Second
+	loopbackPatience = probePatience / 4
+	probeToken       = Token(1)
 )
 
-var errSilence = errors.New("no completion")
+// errSilence: there was no completion. It is an error of the moment, as a shortage
+// is: what a kernel cannot do it says, and no kernel is known that says nothing.
+const errSilence = unix.ETIME
 
 // failed says what part of the conversation failed, and how.
 func (p *probe) failed(what string, err error) error {
@@ -184,14 +189,19 @@ func (p *probe) cancel() error {
 }
 
 // next waits for the completion of op, and for it to be want.
-func (p *probe) next(op Op, want syscall.Errno) (ev Event, err error) {
-	deadline := time.Now().Add(probePatience)
-	for !p.u.Next(&ev) {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return ev, errSilence
+func (p *probe) next(op Op, want syscall.Errno) (Event, error) {
+	return p.nextWithin(probePatience, op, want)
+}
+
+func (p *probe) nextWithin(patience time.Duration, op Op, want syscall.Errno) (ev Event, err error) {
+	deadline := time.Now().Add(patience)
+	for late := false; !p.u.Next(&ev); {
+		if late {
+			return ev, p.silence()
 		}
-		if err := p.u.Wait(left); err != nil {
+		left := time.Until(deadline)
+		late = left <= 0 // look once more, as this process may have been stopped
+		if err := p.u.Wait(max(left, 0)); err != nil {
 			return ev, err
 		}
 	}
@@ -204,6 +214,15 @@ func (p *probe) next(op Op, want syscall.Errno) (ev Event, err error) {
 		return ev, ev.Err
 	}
 	return ev, fmt.Errorf("no error, want %w", want)
+}
+
+// silence says why there was no completion: Wait waits for a shortage to pass, and
+// it has not.
+func (p *probe) silence() error {
+	if errno := p.u.refused; errno != 0 && errno != unix.EINTR {
+		return errno
+	}
+	return errSilence
 }
 
 // connect makes a listening socket with one connection waiting: over loopback,
@@ -238,14 +257,19 @@ func (p *probe) connectTo(family int, address unix.Sockaddr) error {
 		return err
 	}
 	p.u.Connect(p.client, probeToken, name)
-	_, err = p.next(OpConnect, 0)
-	if err == errSilence {
-		// A firewall may drop what goes over loopback: not wait for minutes.
-		p.u.Cancel(p.client, probeToken, OpConnect)
-		_, err = p.next(OpConnect, unix.ECANCELED)
-		err = errors.Join(errSilence, err)
+	if family != unix.AF_INET {
+		_, err = p.next(OpConnect, 0)
+		return err
 	}
-	return err
+	if _, err = p.nextWithin(loopbackPatience, OpConnect, 0); err != errSilence {
+		return err
+	}
+	// A firewall may drop what goes over loopback: not wait for minutes.
+	p.u.Cancel(p.client, probeToken, OpConnect)
+	if _, err = p.next(OpConnect, unix.ECANCELED); err != nil {
+		return err
+	}
+	return unix.ETIMEDOUT
 }
 
 // nameOf is getsockname(2) into mapped memory.

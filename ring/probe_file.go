@@ -10,13 +10,14 @@ import (
 )
 
 // files opens, examines, reads and closes a file, and reports whether all of
-// that works. A ring that does not do it is good for the rest; an error is one
-// of the moment (ENOMEM, EMFILE, ENFILE).
+// that works. A ring that does not do it is good for the rest, and so is one
+// where a file takes too long: its file system may be over a network that is
+// down. An error is one of the moment (ENOMEM, EMFILE, ENFILE).
 func (p *probe) files() (works bool, err error) {
 	if err = p.tryFiles(); err == nil {
 		return true, nil
 	}
-	if verdictOf(errnoOf(err)) == fail {
+	if errno := errnoOf(err); errno != errSilence && verdictOf(errno) == fail {
 		return false, p.failed("files", err)
 	}
 	return false, nil

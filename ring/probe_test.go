@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -122,6 +123,25 @@ func TestProbeFiles(t *testing.T) {
 	}
 }
 
+// TestProbeSilence: an operation that does not complete is an error, soon, and no
+// reason to do without io_uring.
+func TestProbeSilence(t *testing.T) {
+	u := testDriver(t, Tier519, Config{})
+	p := &probe{u: u, tier: Tier519}
+	fd, _ := tcpPair(t)
+	u.Receive(fd, probeToken) // nothing arrives
+	start := time.Now()
+	_, err := p.next(OpReceive, 0)
+	if d := time.Since(start); d < probePatience || d > 5*probePatience {
+		t.Errorf("took %v, want %v", d, probePatience)
+	}
+	err = explain(p.failed("receive", err))
+	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
+		t.Errorf("%v is a refusal", err)
+	}
+	checkLine(t, err, []string{"trying tier 5.19: receive", "the kernel completed nothing"})
+}
+
 func TestRefused(t *testing.T) {
 	for _, c := range []struct {
 		step     string
@@ -187,6 +207,7 @@ var refusals = map[string]struct {
 	"no ring fds":    {filter(unix.SYS_IO_URING_REGISTER, registerRingFDs, unix.EINVAL), "works", "restricted"},
 	"unrestricted":   {filter(unix.SYS_IO_URING_REGISTER, registerRestrictions, unix.EINVAL), "works", "registered ring"},
 	"enter EPERM":    {filter(unix.SYS_IO_URING_ENTER, -1, unix.EPERM), "refused", "trying tier"},
+	"enter EAGAIN":   {filter(unix.SYS_IO_URING_ENTER, -1, unix.EAGAIN), "error", "connect: resource temporarily unavailable"},
 	"no files":       {noFiles, "error", "RLIMIT_NOFILE"},
 }
 

@@ -39,7 +39,8 @@ type Uring struct {
 	inFlight int   // operations whose last completion has not been taken
 	failed   error // what Next came upon; Wait reports it
 
-	closeRefused bool // the ring does not close files; for the probe
+	closeRefused bool          // the ring does not close files; for the probe
+	refused      syscall.Errno // of the latest submit, which Wait may have waited out; for the probe
 
 	// The receive that took the latest buffers, and how many of them without
 	// a pause: one that takes them all is greedy, and gets no more for it.

@@ -39,6 +39,7 @@ func (u *Uring) submit() (taken int, errno syscall.Errno) {
 	u.buffers.publish() // before the receives that wait for them
 	taken, errno = u.ring.submit(u.ring.sq.publish())
 	u.submitted += uint64(taken)
+	u.refused = errno
 	return taken, errno
 }
 
