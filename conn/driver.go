@@ -17,6 +17,10 @@ type choice struct {
 	open   func(ring.Config) (ring.Driver, error)
 }
 
+// ErrUnrestricted is reported when io_uring serves without the restriction to
+// the operations that are used, which has been refused.
+var ErrUnrestricted = errors.New("conn: io_uring is unrestricted: io_uring_register(RESTRICTIONS) was refused, most likely by a seccomp profile")
+
 // chooseDriver settles on a driver by trying a real ring. Only a refusal
 // (no io_uring, forbidden, too old) leads to epoll: running out of memory or
 // descriptors is an error, for epoll would not cure it.
@@ -31,6 +35,9 @@ func chooseDriver(o *Options) (choice, error) {
 	}
 	f, err := ring.Probe(o.MaxTier)
 	if err == nil {
+		if !f.Restricted && o.OnWarning != nil {
+			o.OnWarning(ErrUnrestricted)
+		}
 		return choice{kind: IOUring, tier: f.Tier, open: func(c ring.Config) (ring.Driver, error) {
 			c.MaxTier = f.Tier
 			u, err := ring.Open(c)

@@ -63,7 +63,8 @@ type Options struct {
 	Entries, CQEntries, Buffers, BufferSize int
 
 	// OnWarning is told of shortages that pass (ErrAcceptPaused), at most once
-	// a minute, on a loop's goroutine; default: nobody is.
+	// a minute, on a loop's goroutine; and of ErrUnrestricted, by Start. Default:
+	// nobody is.
 	OnWarning func(error)
 
 	// OpenDriver replaces the real drivers; for tests.

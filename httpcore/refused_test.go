@@ -41,6 +41,7 @@ type world struct {
 type verdict struct {
 	Driver, Reason, Tier, Addr string
 	Err                        string
+	Log                        string // what Serve has logged by then
 }
 
 // enter puts the world into force.
@@ -85,8 +86,12 @@ func (w *world) live() error {
 		return err
 	}
 	out := json.NewEncoder(os.Stdout)
-	s := New(&fasthttp.Server{Handler: hello}, WithDriver(kind), WithLoops(w.Loops), WithReady(func(i Info) {
-		_ = out.Encode(verdict{Driver: i.Driver, Reason: i.Reason, Tier: i.Tier, Addr: i.Addr.String()})
+	log := &logBuffer{}
+	var s *Server
+	s = New(&fasthttp.Server{Handler: hello, Logger: log}, WithDriver(kind), WithLoops(w.Loops), WithReady(func(i Info) {
+		v := verdict{Tier: i.Tier, Addr: i.Addr.String(), Log: log.String()}
+		v.Driver, v.Reason = s.Driver()
+		_ = out.Encode(v)
 	}))
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -192,6 +197,9 @@ func (w world) wantRefused(t *testing.T, words ...string) {
 	if auto.Err != "" || auto.Driver != "epoll" {
 		t.Fatalf("auto: %+v, want epoll", auto)
 	}
+	if !strings.Contains(auto.Log, "serving by epoll: "+auto.Reason) {
+		t.Errorf("the log %q does not say %q", auto.Log, auto.Reason)
+	}
 	for _, word := range append(words, "io_uring is not available: ") {
 		if !strings.Contains(auto.Reason, word) {
 			t.Errorf("the reason %q does not say %q", auto.Reason, word)
@@ -221,12 +229,20 @@ func (w world) wantError(t *testing.T, words ...string) {
 	}
 }
 
-// wantRing: both serve by io_uring.
-func (w world) wantRing(t *testing.T) {
+// wantRing: both serve by io_uring, and log what words say, or nothing.
+func (w world) wantRing(t *testing.T, words ...string) {
 	t.Helper()
 	for _, kind := range []DriverKind{Auto, IOUring} {
 		if v := w.try(t, kind); v.Driver != "io_uring" || v.Reason != "" {
 			t.Errorf("%v: %+v, want io_uring", kind, v)
+		} else if len(words) == 0 && v.Log != "" {
+			t.Errorf("%v: the log is %q, want nothing", kind, v.Log)
+		} else {
+			for _, word := range words {
+				if !strings.Contains(v.Log, word) {
+					t.Errorf("%v: the log %q does not say %q", kind, v.Log, word)
+				}
+			}
 		}
 	}
 }
@@ -247,7 +263,11 @@ func deny(errno syscall.Errno, second int64, names ...string) world {
 func TestRefused(t *testing.T) {
 	inChild()
 	requireDriver(t, mode{driver: IOUring})
-	const pbufRing, any = 22, -1 // IORING_REGISTER_PBUF_RING
+	const ( // io_uring_register(2)
+		any          = -1
+		restrictions = 11
+		pbufRing     = 22
+	)
 	for _, c := range []struct {
 		name  string
 		world world
@@ -272,9 +292,15 @@ func TestRefused(t *testing.T) {
 		{"setup ENOMEM", deny(unix.ENOMEM, any, "io_uring_setup"), []string{"io_uring_setup: cannot allocate memory", "RLIMIT_MEMLOCK"}},
 		{"setup EMFILE", deny(unix.EMFILE, any, "io_uring_setup"), []string{"too many open files", "RLIMIT_NOFILE"}},
 		{"setup ENFILE", deny(unix.ENFILE, any, "io_uring_setup"), []string{"too many open files in system", "fs.file-max"}},
+		{"restrictions ENOMEM", deny(unix.ENOMEM, restrictions, "io_uring_register"), []string{"RESTRICTIONS", "cannot allocate memory"}},
 		{"enter EAGAIN", deny(unix.EAGAIN, any, "io_uring_enter"), []string{"connect: resource temporarily unavailable", "no memory"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.world.wantError(t, c.words...) })
+	}
+	for _, errno := range []syscall.Errno{unix.EPERM, unix.EINVAL} {
+		t.Run("restrictions "+unix.ErrnoName(errno), func(t *testing.T) {
+			deny(errno, restrictions, "io_uring_register").wantRing(t, "io_uring is unrestricted")
+		})
 	}
 	t.Run("user namespace", func(t *testing.T) { world{userNamespace: true}.wantRing(t) })
 	t.Run("RLIMIT_NOFILE", func(t *testing.T) {

@@ -38,7 +38,8 @@ type Features struct {
 	// Files: it opens, examines, reads and closes files (see Files).
 	Files bool
 	// Restricted: the ring refuses every operation but those we use
-	// (io_uring_register(2), IORING_REGISTER_RESTRICTIONS).
+	// (io_uring_register(2), IORING_REGISTER_RESTRICTIONS). False where a seccomp
+	// profile, say, refuses to restrict it.
 	Restricted bool
 	// RegisteredRing: the ring's file is registered with its thread
 	// (IORING_REGISTER_RING_FDS).
@@ -74,6 +75,9 @@ func (f Features) String() string {
 		if feature.has {
 			does = append(does, feature.name)
 		}
+	}
+	if !f.Restricted {
+		does = append(does, "unrestricted")
 	}
 	return fmt.Sprintf("io_uring tier %v (%s): %s", f.Tier, strings.Join(flags, "|"), strings.Join(does, ", "))
 }

@@ -199,16 +199,18 @@ var refusals = map[string]struct {
 	want   string
 	says   string
 }{
-	"setup EPERM":    {filter(unix.SYS_IO_URING_SETUP, -1, unix.EPERM), "refused", "seccomp"},
-	"setup ENOSYS":   {filter(unix.SYS_IO_URING_SETUP, -1, unix.ENOSYS), "refused", "seccomp"},
-	"setup EINVAL":   {filter(unix.SYS_IO_URING_SETUP, -1, unix.EINVAL), "refused", "older than 5.19"},
-	"setup ENOMEM":   {filter(unix.SYS_IO_URING_SETUP, -1, unix.ENOMEM), "error", "RLIMIT_MEMLOCK"},
-	"no buffer ring": {filter(unix.SYS_IO_URING_REGISTER, registerPbufRing, unix.EINVAL), "refused", "buffer rings"},
-	"no ring fds":    {filter(unix.SYS_IO_URING_REGISTER, registerRingFDs, unix.EINVAL), "works", "restricted"},
-	"unrestricted":   {filter(unix.SYS_IO_URING_REGISTER, registerRestrictions, unix.EINVAL), "works", "registered ring"},
-	"enter EPERM":    {filter(unix.SYS_IO_URING_ENTER, -1, unix.EPERM), "refused", "trying tier"},
-	"enter EAGAIN":   {filter(unix.SYS_IO_URING_ENTER, -1, unix.EAGAIN), "error", "connect: resource temporarily unavailable"},
-	"no files":       {noFiles, "error", "RLIMIT_NOFILE"},
+	"setup EPERM":     {filter(unix.SYS_IO_URING_SETUP, -1, unix.EPERM), "refused", "seccomp"},
+	"setup ENOSYS":    {filter(unix.SYS_IO_URING_SETUP, -1, unix.ENOSYS), "refused", "seccomp"},
+	"setup EINVAL":    {filter(unix.SYS_IO_URING_SETUP, -1, unix.EINVAL), "refused", "older than 5.19"},
+	"setup ENOMEM":    {filter(unix.SYS_IO_URING_SETUP, -1, unix.ENOMEM), "error", "RLIMIT_MEMLOCK"},
+	"no buffer ring":  {filter(unix.SYS_IO_URING_REGISTER, registerPbufRing, unix.EINVAL), "refused", "buffer rings"},
+	"no ring fds":     {filter(unix.SYS_IO_URING_REGISTER, registerRingFDs, unix.EINVAL), "works", "files, restricted"},
+	"unrestricted":    {filter(unix.SYS_IO_URING_REGISTER, registerRestrictions, unix.EINVAL), "works", "registered ring, unrestricted"},
+	"restrict EPERM":  {filter(unix.SYS_IO_URING_REGISTER, registerRestrictions, unix.EPERM), "works", "registered ring, unrestricted"},
+	"restrict ENOMEM": {filter(unix.SYS_IO_URING_REGISTER, registerRestrictions, unix.ENOMEM), "error", "io_uring_register(RESTRICTIONS): cannot allocate memory"},
+	"enter EPERM":     {filter(unix.SYS_IO_URING_ENTER, -1, unix.EPERM), "refused", "trying tier"},
+	"enter EAGAIN":    {filter(unix.SYS_IO_URING_ENTER, -1, unix.EAGAIN), "error", "connect: resource temporarily unavailable"},
+	"no files":        {noFiles, "error", "RLIMIT_NOFILE"},
 }
 
 const refusalVariable = "RINGCORE_TEST_REFUSAL"

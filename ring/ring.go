@@ -174,7 +174,10 @@ func (r *ioRing) enable(buffers *bufferRing, allowed []uint8, movable bool) erro
 		list = append(list, restriction{opcode: restrictSQEOp, value: op})
 	}
 	_, errno := r.register(registerRestrictions, unsafe.Pointer(&s.restrictions[0]), len(list))
-	r.restricted = errno == 0
+	if verdictOf(errno) == fail {
+		return &stepError{step: "io_uring_register(RESTRICTIONS)", errno: errno}
+	}
+	r.restricted = errno == 0 // a further line of defence: serve without it, and tell (Features)
 	if _, errno := r.register(registerEnableRings, nil, 0); errno != 0 {
 		return &stepError{step: "io_uring_register(ENABLE_RINGS)", errno: errno}
 	}
