@@ -293,6 +293,8 @@ func TestRefused(t *testing.T) {
 		{"setup EMFILE", deny(unix.EMFILE, any, "io_uring_setup"), []string{"too many open files", "RLIMIT_NOFILE"}},
 		{"setup ENFILE", deny(unix.ENFILE, any, "io_uring_setup"), []string{"too many open files in system", "fs.file-max"}},
 		{"restrictions ENOMEM", deny(unix.ENOMEM, restrictions, "io_uring_register"), []string{"RESTRICTIONS", "cannot allocate memory"}},
+		{"buffer rings ENOMEM", deny(unix.ENOMEM, pbufRing, "io_uring_register"), []string{"cannot allocate memory", "RLIMIT_MEMLOCK"}},
+		{"enter ENOMEM", deny(unix.ENOMEM, any, "io_uring_enter"), []string{"cannot allocate memory", "RLIMIT_MEMLOCK"}},
 		{"enter EAGAIN", deny(unix.EAGAIN, any, "io_uring_enter"), []string{"connect: resource temporarily unavailable", "no memory"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.world.wantError(t, c.words...) })
